@@ -1,0 +1,18 @@
+"""Floor 2. The tables of operators: rows of pure JAX, one file a field.
+
+Knows `op` and JAX. Must not know tapes or Tensors. `load` fills the registry.
+"""
+
+from importlib import import_module
+
+TABLES = (
+    "basic", "pointwise", "complexes", "compare", "special", "reduce", "scan", "sort", "view", "getitem", "pieces",
+    "shape", "pad", "scatter", "index", "linalg", "decomp", "activation", "loss", "classes", "norm", "embedding",
+    "conv", "pool", "resample", "random",
+)  # fmt: skip
+
+
+def load() -> None:
+    """Import every table."""
+    for name in TABLES:
+        import_module(f".{name}", __name__)
