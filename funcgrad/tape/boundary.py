@@ -1,0 +1,71 @@
+"""Where a tape that nobody looks at is cut.
+
+A loop such as `for ...: x = x * a + b` never asks for a run. The tape finds its own period and ends at
+a multiple of it, so that every later tape follows the same path and finds the same program. Where to
+cut is decided on a miss and remembered on the trie (`Trace.cut`), so a hit pays nothing: a step that
+cuts has no children, and whoever comes to record after it misses and ends up here.
+"""
+
+from __future__ import annotations
+
+from .tape import Tape
+from .trace import Trace
+
+CHECK = 256  # operations after which a periodic path without gradients is cut, and between looks
+UNROLLED = 1024  # the same for a periodic path that wants gradients: XLA compiles long fused chains super-linearly
+LIMIT = 4096  # operations after which any path is cut
+
+
+def cuts(tape: Tape) -> bool:
+    """Whether `tape` ends here, before the operation that missed is recorded."""
+    trace = tape.trace
+    if trace.cut:
+        return True
+    n = trace.nops
+    if n < CHECK or trace.op is None:
+        return False
+    if n % CHECK == 0:
+        trace.period = period(trace, n // 2)
+    elif trace.parent is not None:
+        trace.period = trace.parent.period
+    wants = trace.spec is not None and trace.spec.needs
+    if trace.period and n % trace.period == 0 and (n >= UNROLLED or not wants):
+        trace.cut = True
+    elif n >= LIMIT and (not trace.period or n >= LIMIT + trace.period):
+        trace.cut = True
+    if trace.cut:
+        trace.children = {}
+    return trace.cut
+
+
+def period(trace: Trace, longest: int) -> int:
+    """The shortest p such that the last 3p operations or more (at least half of the path) repeat, each
+    reading either the same slot as p operations before or one made as long ago. 0 if there is none.
+
+    Such a path is a loop over a bounded set of values; an update of many parameters in a row is not,
+    because each of its rounds reads slots of its own.
+    """
+    nodes, node = [], trace
+    while node is not None:
+        if node.op is not None:
+            nodes.append(node)
+        node = node.parent
+    nodes.reverse()
+    n = len(nodes)
+    shape = [(t.op, tuple(t.params.items()), len(t.args), t.specs) for t in nodes]
+    last = shape[-1]
+    for p in range(1, longest // 2 + 1):
+        if shape[n - 1 - p] != last:
+            continue
+        reach = max(3 * p, n // 2)
+        if reach + p <= n and all(
+            shape[i] == shape[i - p] and _same_reads(nodes[i], nodes[i - p]) for i in range(n - reach, n)
+        ):
+            return p
+    return 0
+
+
+def _same_reads(a: Trace, b: Trace) -> bool:
+    shift = a.first - b.first
+    pairs = zip(a.args, b.args, strict=True)
+    return all(x == y or (x is not None and y is not None and x - y == shift) for x, y in pairs)

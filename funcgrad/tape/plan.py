@@ -1,0 +1,136 @@
+"""What a run must produce, and which program does it: outputs, residuals, donations, supersets."""
+
+from __future__ import annotations
+
+from sys import getrefcount
+
+from . import cache, reasons
+from .program import Program, lower, settings, useful_donations
+from .residuals import keep
+from .tape import Tape
+from .trace import INPUT, MODE, Trace, specs_of
+
+
+def _probe() -> tuple[int, int]:
+    """The reference counts of a Value that only a tape holds, as the two scans below see them."""
+    held = {0: object()}
+    pending = next(getrefcount(v) for s, v in held.items())
+    entered = {0: object()}
+    for v, _ in {entered[0]: 0}.items():
+        computed = getrefcount(v)
+    return pending, computed
+
+
+PENDING, _COMPUTED = _probe()
+
+
+class Plan:
+    """What a run of one path must produce, for one set of live Values and graphs."""
+
+    __slots__ = ("lacking", "outputs", "programs", "readers")
+
+    def __init__(self, outputs: tuple[int, ...], readers: dict[int, list[int]]):
+        self.outputs, self.readers = outputs, readers
+        self.programs: dict[tuple, Program] = {}
+        self.lacking: dict[tuple, int] = {}
+
+
+def live_slots(tape: Tape) -> tuple[int, ...]:
+    """The slots whose Values somebody besides the tape still holds."""
+    return tuple([s for s, v in tape.pending.items() if getrefcount(v) > PENDING])
+
+
+def plan_for(tape: Tape, live: tuple[int, ...]) -> Plan:
+    """What a run of `tape` must produce for the Values and graphs alive now."""
+    nodes = tuple([s for s, n in tape.nodes.items() if n() is not None])
+    return _plan(tape.trace, live, nodes, tape.freed)
+
+
+def _plan(trace: Trace, live: tuple, nodes: tuple, freed: tuple) -> Plan:
+    key = (live, nodes, freed, settings())
+    plan = trace.plans.get(key)
+    if plan is None:
+        steps = trace.steps()
+        specs = specs_of(steps)
+        given = {t.first for t in steps if t.kind is INPUT}.union(*(t.scalar_slots for t in steps))
+        roots = {s for s in live if specs[s].needs}
+        for t in steps:
+            if t.first in nodes:
+                roots.update(t.outs)
+        readers = keep(steps, roots, freed, specs) if roots else {}
+        residual = sorted(s for s in readers if s not in given and s not in live)
+        plan = trace.plans[key] = Plan((*live, *residual), readers)
+    return plan
+
+
+def program_for(tape: Tape, plan: Plan) -> Program:
+    """The program for `plan` that donates what may be donated now; a superset will do."""
+    journal = {id(old) for _, _, old in tape.journal.values()} if tape.journal else ()
+    free = []
+    for v, slot in tape.inputs.items():
+        count = getrefcount(v)
+        if count <= _COMPUTED or (count == _COMPUTED + 1 and id(v) in journal):
+            array = getattr(v, "array", None)
+            if array is not None and getrefcount(array) <= 3:
+                free.append(slot)
+    donatable = frozenset(free)
+    if plan.readers:
+        donatable = donatable.difference(plan.readers)
+    found = plan.programs.get(donatable)
+    if found is not None:
+        return found
+    found, settled = _superset(tape.trace, plan, donatable)
+    if found is None:
+        why = _why(tape.trace, plan)
+        found = lower(tape.trace, plan.outputs, donatable)
+        reasons.compiled(_line(tape.trace), why, found.seconds)
+        cache.ended(tape.trace, 1)
+    if settled:
+        plan.programs[donatable] = found
+    return found
+
+
+def _superset(trace: Trace, plan: Plan, donatable: frozenset) -> tuple[Program | None, bool]:
+    """A program of this path that computes at least what `plan` wants and donates nothing more; and whether that
+    is settled. One that could donate more serves once; the second time the exact program is compiled."""
+    want, best = set(plan.outputs), None
+    now = settings()
+    for (_, _, _, under), other in trace.plans.items():
+        for program in other.programs.values() if under == now else ():
+            if program.hosts and other is not plan:
+                continue  # what it would call back for nothing may fail
+            if want.issubset(program.outputs) and donatable.issuperset(program.donated):
+                if best is None or len(program.donated) > len(best.donated):
+                    best = program
+    if best is None or len(useful_donations(trace, plan.outputs, donatable)) <= len(best.donated):
+        return best, True
+    plan.lacking[donatable] = plan.lacking.get(donatable, 0) + 1
+    return (None, True) if plan.lacking[donatable] > 1 else (best, False)
+
+
+def _line(trace: Trace) -> str | None:
+    """The user's line of the last step that has one."""
+    while trace is not None and trace.line is None:
+        trace = trace.parent
+    return trace.line if trace is not None else None
+
+
+def _why(trace: Trace, plan: Plan) -> str:
+    others = [p for p in trace.plans.values() if p is not plan and p.programs]
+    if others:
+        lost = sorted(set(plan.outputs).difference(others[-1].outputs))
+        return f"the same operations, but other Values are alive at the end (%{lost})"
+    if plan.programs:
+        return "the same operations, but other inputs may be given up (donated)"
+    node = trace
+    while node.parent is not None:
+        siblings = [k for k in node.parent.children if k != node.key]
+        if siblings and node.kind is not MODE:
+            this, other = _shown(node.key), _shown(siblings[-1])
+            return f"a path that left a known one at {_line(node)}: {this} instead of {other}"
+        node = node.parent
+    return "operations not recorded before"
+
+
+def _shown(key) -> str:
+    return " ".join(getattr(k, "name", None) or getattr(k, "__name__", None) or str(k) for k in key)

@@ -1,0 +1,161 @@
+"""A Program: one path, lowered to one pure JAX function and compiled.
+
+Lowering walks the path once, drops every step that no output needs, and evaluates the rest under
+`jax.jit` with the arrays as arguments: donated ones first, then the others, then all scalars that vary
+as one float64 and one int64 vector. Nothing is closed over but constants of the path itself.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from .. import dtypes
+from .stats import stats
+from .trace import INPUT, LEAF, VARIED, Trace, specs_of
+from .value import Value
+
+# JAX's own settings that change what a program computes
+SETTINGS = ("jax_default_matmul_precision", "jax_default_prng_impl", "jax_threefry_partitionable")
+
+
+def settings() -> tuple:
+    return tuple(getattr(jax.config, name) for name in SETTINGS)
+
+
+class Program:
+    """What a path computes: `outputs` (slots) from arrays at `donated` and `kept` and from scalars."""
+
+    __slots__ = ("call", "donated", "floats", "hosts", "ints", "kept", "order", "outputs", "seconds")
+
+    def run(self, entered: dict, scalars: dict) -> list:
+        """The outputs, as arrays that JAX may still be computing."""
+        args = [entered[s].array for s in self.order]
+        if np.ndarray in map(type, args):
+            args = [_moved(entered[s]) if type(a) is np.ndarray else a for s, a in zip(self.order, args, strict=True)]
+        if self.floats:
+            args.append(np.array([scalars[s] for s in self.floats]))
+        if self.ints:
+            args.append(np.array([scalars[s] for s in self.ints], np.int64))
+        with dtypes.x64():
+            return self.call(*args)
+
+
+def _moved(v: Value):
+    """An array on the host, moved to the device for good when it is used a second time (moving costs 30 us by itself,
+    2 us as an argument of the call)."""
+    if hasattr(v, "seen"):
+        with dtypes.x64():
+            v.array = jax.device_put(v.array)
+    v.seen = True
+    return v.array
+
+
+def needed_steps(trace: Trace, outputs) -> tuple[list[Trace], list[tuple]]:
+    """The steps of the path that `outputs` need, in order; and (slot, kind, constant, dtype) of every
+    scalar that they read, also of one met first by a step that is not needed itself."""
+    wanted, steps, scalars, node = set(outputs), [], [], trace
+    while node is not None:
+        if node.specs and not wanted.isdisjoint(node.outs):
+            steps.append(node)
+            wanted.update(a for a in node.args if a is not None)
+        for slot, kind, const in zip(node.scalar_slots, node.kinds, node.consts, strict=True):
+            if slot in wanted:
+                scalars.append((slot, kind, const, node.scalar_spec(slot).dtype))
+        node = node.parent
+    steps.reverse()
+    return steps, scalars
+
+
+def lower(trace: Trace, outputs: tuple[int, ...], donatable: frozenset[int]) -> Program:
+    """Compile the path to `trace` for `outputs`, donating those of `donatable` that XLA can use.
+
+    Raises whatever tracing or compiling raises; the note says which operation of the user it was.
+    """
+    start = time.perf_counter()
+    steps, scalars = needed_steps(trace, outputs)
+    inputs = {t.first: t.spec for t in steps if t.kind is INPUT}
+    p = Program()
+    p.outputs = outputs
+    p.hosts = [t for t in steps if t.op is not None and t.op.host]
+    specs = specs_of(steps)
+    # a host callback may raise in the middle: nothing is given away before it has not
+    p.donated = _useful(inputs, [specs[s] for s in outputs], frozenset() if p.hosts else donatable)
+    p.kept = tuple(s for s in inputs if s not in p.donated)
+    p.order = (*p.donated, *p.kept)
+    p.floats = tuple(s for s, kind, const, _ in scalars if const is VARIED and kind is float)
+    p.ints = tuple(s for s, kind, const, _ in scalars if const is VARIED and kind is not float)
+
+    def program(*args):
+        env = dict(zip(p.order, args, strict=False))
+        vectors = iter(args[len(p.order) :])
+        raw = {slot: const for slot, _, const, _ in scalars}
+        for slots in (p.floats, p.ints):
+            if slots:
+                vector = next(vectors)
+                raw.update((s, vector[i]) for i, s in enumerate(slots))
+        for slot, _, _, dtype in scalars:
+            env[slot] = jnp.asarray(raw[slot], dtype.np)
+        for t in steps:
+            evaluate(t, env)
+        return [env[s] for s in outputs]
+
+    structs = [inputs[s].struct for s in p.order]
+    structs += [jax.ShapeDtypeStruct((len(p.floats),), np.float64)] if p.floats else []
+    structs += [jax.ShapeDtypeStruct((len(p.ints),), np.int64)] if p.ints else []
+    with dtypes.x64(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Some donated buffers were not usable")
+        jitted = jax.jit(program, donate_argnums=tuple(range(len(p.donated))), keep_unused=True)
+        p.call = jitted.lower(*structs).compile()
+    p.seconds = time.perf_counter() - start
+    stats.compiles += 1
+    stats.seconds += p.seconds
+    return p
+
+
+def evaluate(t: Trace, env: dict) -> None:
+    """One step, on arrays or tracers: `env` maps slots to them."""
+    if t.kind is INPUT:
+        return
+    if t.kind is LEAF:
+        env[t.first] = env[t.args[0]]
+        return
+    arrays = [None if s is None else env[s] for s in t.args]
+    if t.dtype is not None:
+        to = t.dtype.np
+        arrays = [x if x is None or x.dtype == to else lax.convert_element_type(x, to) for x in arrays]
+    try:
+        with jax.named_scope(t.op.name):
+            out = t.op.forward(*arrays, **t.params)
+    except Exception as error:
+        error.add_note(f"while lowering {t.op.name}, recorded at {t.line}")
+        error.funcgrad_step = t
+        raise
+    for slot, s, x in zip(t.outs, t.specs, (out,) if t.single else out, strict=True):
+        if x.shape != s.shape:
+            raise AssertionError(f"{t.op.name} at {t.line} made shape {x.shape}, inferred {s.shape}")
+        env[slot] = x if x.dtype == s.dtype.np else lax.convert_element_type(x, s.dtype.np)
+
+
+def useful_donations(trace: Trace, outputs, donatable: frozenset[int]) -> tuple[int, ...]:
+    steps, _ = needed_steps(trace, outputs)
+    specs = specs_of(steps)
+    return _useful({t.first: t.spec for t in steps if t.kind is INPUT}, [specs[s] for s in outputs], donatable)
+
+
+def _useful(inputs: dict, results: list, donatable: frozenset[int]) -> tuple[int, ...]:
+    """Those donations that some output of the same shape and dtype can take over."""
+    free: dict[tuple, int] = {}
+    for s in results:
+        free[s.shape, s.dtype] = free.get((s.shape, s.dtype), 0) + 1
+    chosen = []
+    for slot, s in inputs.items():
+        if slot in donatable and free.get((s.shape, s.dtype), 0) > 0:
+            free[s.shape, s.dtype] -= 1
+            chosen.append(slot)
+    return tuple(chosen)

@@ -1,0 +1,107 @@
+"""Running a tape: find or compile its program, call it, hand the arrays to the Values still alive.
+
+A run is a transaction. Until the program has been called nothing changes, so an error or an interrupt
+leaves every Value as it was: what depends on the operation that failed is marked so, what was rebound
+in place gets its old Value back, everything else stays pending and is computed by the next run.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+
+from . import cache
+from .plan import live_slots, plan_for, program_for
+from .program import lower
+from .stats import stats
+from .tape import Tape, fresh, local
+from .transaction import Uninterrupted, roll_back
+from .value import Failed, LeafValue, Value, place
+
+_serial = itertools.count(1)
+
+
+def run() -> None:
+    """Run this thread's tape and begin a new one. Returns without waiting for the device."""
+    tape = local.tape
+    with tape.lock:
+        live = live_slots(tape)
+        if not live:
+            if tape.pending:
+                cache.ended(tape.trace)
+                _finish(tape, {}, {})
+            return
+        plan = plan_for(tape, live)
+        try:
+            program = program_for(tape, plan)
+            with Uninterrupted():
+                arrays = program.run(tape.entered, tape.scalars)
+                if program.hosts:
+                    for a in arrays:
+                        a.block_until_ready()
+                stats.runs += 1
+                cache.ended(tape.trace)
+                _finish(tape, dict(zip(program.outputs, arrays, strict=True)), plan.readers)
+        except Exception as error:
+            roll_back(tape, live, error)
+            raise
+
+
+def force(v: Value):
+    """The array of `v`, after a run if it takes one."""
+    if not hasattr(v, "array"):
+        if _home(v) is local.tape:
+            run()
+        else:
+            lend(v)
+    if v.array.__class__ is Failed:
+        v.array.throw()
+    return v.array
+
+
+def _home(v: Value) -> Tape | None:
+    """The tape a Value is pending on."""
+    return v.home if v.__class__ is LeafValue else v.tape
+
+
+def lend(v: Value) -> None:
+    """Compute a Value that is pending on another thread's tape, leaving that tape as it is.
+
+    The other thread may go on recording meanwhile, but it cannot run: the lock is held."""
+    tape = _home(v)
+    if tape is None:
+        return
+    with tape.lock:
+        if hasattr(v, "array"):
+            return
+        if v.slot in tape.scalars:
+            v.array = np.asarray(tape.scalars[v.slot], v.spec.dtype.np)
+            return
+        program = lower(tape.trace, (v.slot,), frozenset())
+        stats.runs += 1
+        (array,) = program.run(dict(tape.entered), dict(tape.scalars))
+        array.block_until_ready()
+        v.array = array
+
+
+def _finish(tape: Tape, arrays: dict, readers: dict) -> None:
+    """Commit: arrays to Values, what later backwards need to the Tape, and a new Tape to the thread."""
+    entered = tape.entered
+    edges = {s: v.owner if v.__class__ is LeafValue else place(v) for s, v in entered.items() if v.spec.needs}
+    for slot, array in arrays.items():
+        v = tape.pending.get(slot)
+        if v is None:
+            continue
+        v.array, v.tape, v.home = array, None, None
+        v.graph = tape if v.spec.needs and v.__class__ is Value else None
+    tape.kept = {
+        slot: arrays[slot] if slot in arrays else entered[slot].array
+        for slot in readers
+        if slot in arrays or slot in entered
+    }
+    tape.readers = {slot: set(steps) for slot, steps in readers.items()}
+    tape.edges, tape.serial, tape.done = edges, next(_serial), True
+    tape.pending, tape.inputs, tape.entered, tape.journal = {}, {}, {}, {}
+    if tape is local.tape:
+        fresh()

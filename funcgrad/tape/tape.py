@@ -1,0 +1,166 @@
+"""The tape: where Values are recorded, one current Tape a thread.
+
+Recording takes one step down the trie and makes one Value. A Tape ends with a run (see `run`); a
+finished Tape lives on only while the graph of some live Value needs it.
+"""
+
+from __future__ import annotations
+
+import threading
+
+from .. import dtypes
+from .trace import INPUT, Trace, input_step, leaf_step, mode_step, root
+from .value import Failed, LeafValue, Spec, Value, computed, spec
+
+VALUES = frozenset({Value, LeafValue})
+
+
+class Inputs(dict):
+    """Value -> slot. Asking for a computed Value that has not entered makes it enter, except after a backward:
+    then the reader must first ask whether the tape ends here (`record.ready`), and gets a KeyError."""
+
+    __slots__ = ("tape",)
+
+    def __missing__(self, v: Value) -> int:
+        tape = self.tape
+        if tape.swept or v.tape is not None or v.home is not None or v.array.__class__ is Failed:
+            raise KeyError(v)
+        trace = tape.trace
+        child = trace.children.get((INPUT, v.spec))
+        if child is None:
+            child = input_step(trace, v.spec)
+        tape.trace = child
+        slot = child.first
+        self[v] = slot
+        tape.entered[slot] = v
+        return slot
+
+
+class Tape:
+    """A path being recorded, or, once `done`, the graph it left behind.
+
+    trace    the last step so far
+    pending  slot -> Value made here and not computed yet
+    inputs   Value -> slot, of the computed Values that entered; `entered` is its inverse
+    scalars  slot -> the Python scalar met there this time
+    swept    a backward has been recorded here
+    freed    one frozenset of steps (by first slot) for each backward that freed its graph
+    hooks    slot -> list of hooks on the gradient of what is there
+    nodes    first slot -> weak reference to its grad_fn facade
+    journal  what to put back when a run fails: id -> (weak reference, attribute, old value)
+    kept     once done: slot -> array, what the rules of the live graphs will read
+    readers  once done: slot -> the steps whose rules read it
+    edges    once done: slot of an input -> its Leaf, or (tape, slot) in an older graph
+    serial   once done: the order of runs
+    """
+
+    __slots__ = (
+        "__weakref__", "done", "edges", "entered", "freed", "hooks", "inputs", "journal", "kept", "lock",
+        "nodes", "pending", "readers", "scalars", "serial", "swept", "trace",
+    )  # fmt: skip
+
+    def __init__(self, trace: Trace):
+        self.trace = trace
+        self.pending: dict[int, Value] = {}
+        self.inputs = Inputs()
+        self.inputs.tape = self
+        self.entered: dict[int, Value] = {}
+        self.scalars: dict[int, object] = {}
+        self.hooks: dict[int, list] = {}
+        self.nodes: dict[int, object] = {}
+        self.journal: dict[int, tuple] = {}
+        self.freed: tuple[frozenset, ...] = ()
+        self.swept = self.done = False
+        self.lock = threading.RLock()
+
+    def slot_of(self, v: Value) -> int:
+        """The slot of a Value that is ready; a computed one enters."""
+        if v.tape is self:
+            return v.slot
+        slot = self.inputs.get(v)
+        if slot is None:
+            slot = self.enter(v)
+        return slot
+
+    def enter(self, v: Value) -> int:
+        if v.__class__ is LeafValue and v.home is self:
+            if not self.trace.grad:
+                return v.slot
+            self.trace = child = leaf_step(self.trace, v.slot, v.spec)
+        else:
+            if v.array.__class__ is Failed:
+                v.array.throw()
+            self.trace = child = input_step(self.trace, v.spec)
+        slot = child.first
+        self.inputs[v] = slot
+        self.entered[slot] = v
+        return slot
+
+    def at(self, slot: int) -> Value:
+        """The Value at `slot` of a Tape that is not done, made now if nobody held it."""
+        found = self.pending.get(slot) or self.entered.get(slot)
+        if found is None:
+            found = pending_value(self, slot, self.spec_at(slot))
+            self.pending[slot] = found
+        return found
+
+    def spec_at(self, slot: int) -> Spec:
+        node = self.trace
+        while not (node.first <= slot < node.nslots or slot in node.scalar_slots):
+            node = node.parent
+        if slot in node.scalar_slots:
+            return node.scalar_spec(slot)
+        return node.specs[slot - node.first]
+
+
+class _Local(threading.local):
+    """This thread's tape and modes."""
+
+    def __init__(self):
+        self.grad = True
+        self.tape = Tape(root(True, dtypes.get_default_dtype()))
+
+
+local = _Local()
+
+
+def current() -> Tape:
+    return local.tape
+
+
+def fresh() -> Tape:
+    """Begin a new Tape in this thread."""
+    local.tape = Tape(root(local.grad, dtypes.get_default_dtype()))
+    return local.tape
+
+
+def set_grad(mode: bool) -> None:
+    """Whether what this thread records from here on wants gradients."""
+    if mode != local.grad:
+        local.grad = mode
+        _mode_changed()
+
+
+def set_default_dtype(d: dtypes.DType) -> None:
+    dtypes.assign_default_dtype(d)
+    _mode_changed()
+
+
+def _mode_changed() -> None:
+    tape = local.tape
+    if tape.trace.parent is None:
+        tape.trace = root(local.grad, dtypes.get_default_dtype())
+    else:
+        tape.trace = mode_step(tape.trace, local.grad, dtypes.get_default_dtype())
+
+
+def pending_value(tape: Tape, slot: int, spec_: Spec) -> Value:
+    v = Value()
+    v.tape, v.slot, v.spec = tape, slot, spec_
+    return v
+
+
+def constant(array, dtype: dtypes.DType | None = None, needs: bool = False) -> Value:
+    """A computed Value of an array that nobody will write to."""
+    return computed(array, spec(tuple(array.shape), dtype or dtypes.from_np(array.dtype), needs))
+

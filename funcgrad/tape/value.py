@@ -1,0 +1,128 @@
+"""Spec and Value: what is known of an array before it exists, and the array once it does.
+
+A Value is immutable. It is *pending* while it is only recorded (`tape` is the Tape it is on, `slot` its
+place there, `array` unset), then *computed* (`tape` None, `array` set). Attributes that are not known
+yet are left unset, because creating Values is the hottest thing this library does.
+"""
+
+from __future__ import annotations
+
+import weakref
+
+import jax
+
+from ..dtypes import DType
+
+
+class Spec:
+    """Shape, dtype and whether a gradient is wanted. Interned: equal specs are one object."""
+
+    __slots__ = ("__weakref__", "dtype", "needs", "plain", "shape", "struct")
+
+    shape: tuple[int, ...]
+    dtype: DType
+    needs: bool
+    plain: Spec  # the same without a gradient
+    struct: jax.ShapeDtypeStruct
+
+    def needing(self) -> Spec:
+        return self if self.needs else spec(self.shape, self.dtype, True)
+
+    def __repr__(self) -> str:
+        return f"{self.dtype.name}{list(self.shape)}{'*' if self.needs else ''}"
+
+
+_specs: weakref.WeakValueDictionary[tuple, Spec] = weakref.WeakValueDictionary()
+
+
+def spec(shape: tuple[int, ...], dtype: DType, needs: bool = False) -> Spec:
+    """The one Spec of these."""
+    key = (shape, dtype, needs)
+    found = _specs.get(key)
+    if found is None:
+        found = Spec()
+        found.shape, found.dtype, found.needs = shape, dtype, needs
+        found.plain = spec(shape, dtype) if needs else found
+        found.struct = jax.ShapeDtypeStruct(shape, dtype.np)
+        found = _specs.setdefault(key, found)
+    return found
+
+
+class _Fields:
+    """The storage that Value and LeafValue share, so that one can become the other."""
+
+    __slots__ = ("__weakref__", "array", "graph", "home", "owner", "seen", "slot", "spec", "tape")
+
+
+class Value(_Fields):
+    """An immutable array, perhaps not computed yet.
+
+    tape   the Tape it is pending on; None once computed
+    slot   its number on that tape (kept after the run, for the graph)
+    spec   shape, dtype, needs
+    array  the jax.Array or NumPy array, once computed; a `Failed` when its run failed
+    graph  once computed: the finished Tape whose graph it belongs to, None without history
+    """
+
+    __slots__ = ()
+
+    leaf = None  # the Leaf that receives its gradient (see LeafValue)
+
+
+class LeafValue(_Fields):
+    """A Value whose gradient goes to `leaf`. While it is pending on the Tape `home`, `tape` is None all the same:
+    whoever reads it must ask whether a run comes first (see `record.ready`)."""
+
+    __slots__ = ()
+
+    @property
+    def leaf(self):
+        return self.owner
+
+
+class Failed:
+    """Stands where an array would: the run that should have made it raised `error`."""
+
+    __slots__ = ("error",)
+
+    def __init__(self, error: BaseException):
+        self.error = error
+
+    def throw(self):
+        raise RuntimeError(
+            f"this Tensor has no value: the run that should have computed it failed with "
+            f"{type(self.error).__name__}: {self.error}"
+        ) from self.error
+
+
+def computed(array, spec_: Spec) -> Value:
+    """A Value of an array that is already there. `array` must never be written to afterwards."""
+    v = Value()
+    v.tape, v.home, v.spec, v.array, v.graph = None, None, spec_, array, None
+    return v
+
+
+def leaf_value(v: Value, leaf) -> LeafValue:
+    """The array of a computed Value, as a leaf of the graph."""
+    made = LeafValue()
+    made.tape, made.spec, made.graph = None, v.spec.needing(), None
+    made.owner, made.home, made.array = leaf, None, v.array
+    return made
+
+
+def become_leaf(v: Value, leaf) -> LeafValue:
+    """Turn a pending Value that nobody else holds into a leaf, where it is."""
+    home = v.tape
+    v.__class__ = LeafValue
+    v.tape, v.home, v.owner, v.graph, v.spec = None, home, leaf, None, v.spec.needing()
+    return v
+
+
+def place(v: Value):
+    """Where the gradient of `v` goes: its Leaf, (tape, slot) in a graph, or None without history."""
+    if v.leaf is not None:
+        return v.leaf
+    if not v.spec.needs:
+        return None
+    tape = v.tape if v.tape is not None else v.graph
+    return None if tape is None else (tape, v.slot)
