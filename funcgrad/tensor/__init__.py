@@ -1,0 +1,15 @@
+"""Floor 5. The Tensor: methods, operators, in-place, views, printing, interop.
+
+Knows autograd, the tape and the tables. Must not know nn or optim. Importing it attaches the methods.
+"""
+
+from . import create, functions, indexing, interop, more, operators
+from .backward import backward, grad
+from .tensor import Size, Tensor
+from .variants import METHODS, NAMES, composite
+
+operators.attach()
+functions.attach()
+indexing.attach()
+
+__all__ = ["METHODS", "NAMES", "Size", "Tensor", "backward", "composite", "create", "grad", "interop", "more"]

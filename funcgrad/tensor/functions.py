@@ -1,0 +1,527 @@
+"""Functions and methods over the rows: what PyTorch composes in Python, or spells in several ways."""
+
+from __future__ import annotations
+
+import builtins
+from collections import namedtuple
+
+import numpy as np
+
+from .. import dtypes
+from ..device import check_device
+from ..op import REGISTRY
+from ..tape import record
+from .alias import check_writable, detached, make_view, put, replace_data
+from .call import call, operand
+from .create import tensor
+from .tensor import Tensor, set_requires_grad, value_of, wrap
+from .variants import METHODS, NAMES, composite, in_order, into
+
+ROW = REGISTRY
+
+
+def _is_number(x) -> bool:
+    return isinstance(x, bool | int | float | complex)
+
+
+# ---- arithmetic with alpha, powers ---------------------------------------------------------------------
+
+
+def _with_alpha(name: str, aliases: tuple[str, ...] = ()):
+    """A row's function and in-place method, with PyTorch's `alpha` in front."""
+    plain, in_place = NAMES["torch"][name], METHODS[name + "_"]
+
+    def function(input, other, *, alpha=1, out=None):
+        if alpha.__class__ is not int or alpha != 1:
+            other = other * alpha
+        return plain(input, other) if out is None else plain(input, other, out=out)
+
+    def method(self, other, *, alpha=1):
+        if alpha.__class__ is not int or alpha != 1:
+            other = other * alpha
+        return in_place(self, other)
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = f"{name} of `input` and `alpha * other`, with broadcasting and promotion."
+    for alias in aliases:
+        METHODS[alias + "_"] = method
+    METHODS[name + "_"] = method
+    return composite("fm", aliases=aliases)(function)
+
+
+add = _with_alpha("add")
+sub = _with_alpha("sub", ("subtract",))
+
+
+@composite("f")
+def rsub(input, other, *, alpha=1):
+    return sub(other, input, alpha=alpha)
+
+
+@composite("fmi")
+def pow(input, exponent, *, out=None):
+    """`input ** exponent`. A whole-numbered exponent is part of the program, any other number an operand."""
+    if isinstance(exponent, Tensor):
+        if _is_number(input):
+            made = call(ROW["rpow"], (exponent, input))
+        else:
+            made = call(ROW["pow"], (input, exponent))
+    else:
+        made = _pow_number(input, exponent)
+    return made if out is None else into(out, made, "pow")
+
+
+def _pow_number(input, exponent):
+    if isinstance(exponent, np.generic):
+        exponent = exponent.item()
+    if isinstance(exponent, float) and exponent.is_integer():
+        if input.dtype.differentiable:
+            exponent = int(exponent)
+        else:
+            input, exponent = input.to(dtypes.get_default_dtype()), int(exponent)
+    if isinstance(exponent, int):
+        return call(ROW["pow_int"], (input,), {"exponent": int(exponent)})
+    return call(ROW["pow_scalar"], (input, exponent))
+
+
+# ---- overloads of reductions ---------------------------------------------------------------------------
+
+_pairs: dict[str, type] = {}
+
+
+def pair(name: str, values, indices):
+    """PyTorch's named result of an operator that gives values and indices."""
+    kind = _pairs.get(name)
+    if kind is None:
+        kind = _pairs[name] = namedtuple(name, ["values", "indices"])
+    return kind(values, indices)
+
+
+def _overloaded(name: str, elementwise: str | None):
+    every, along = ROW[f"{name}_all"], ROW[f"{name}_dim"]
+
+    def function(input, dim=None, keepdim=False, *, other=None, out=None):
+        if isinstance(dim, Tensor):
+            other, dim = dim, None
+        if other is not None:
+            return NAMES["torch"][elementwise](input, other)
+        if dim is None:
+            return call(every, (input,))
+        made = pair(name, *call(along, (input,), {"dim": dim, "keepdim": bool(keepdim)}))
+        return made if out is None else into(out, made, name)
+
+    function.__name__ = function.__qualname__ = name
+    return composite("fm")(function)
+
+
+max, min = _overloaded("max", "maximum"), _overloaded("min", "minimum")
+median, nanmedian = _overloaded("median", None), _overloaded("nanmedian", None)
+
+
+def _named_pair(name: str):
+    """Give the rows that return values and indices their named result."""
+    plain = NAMES["torch"][name]
+
+    def function(*args, **kwargs):
+        return pair(name, *plain(*args, **kwargs))
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__, function.__wrapped__ = plain.__doc__, plain
+    return composite("fm")(function)
+
+
+for _name in ("sort", "topk", "kthvalue", "mode", "cummax", "cummin"):
+    _named_pair(_name)
+
+
+# ---- matrix products -------------------------------------------------------------------------------------
+
+
+@composite("fm")
+def matmul(input, other, *, out=None):
+    """The matrix product, by the number of dimensions: dot, mv, mm, bmm or batched."""
+    if not isinstance(input, Tensor) or not isinstance(other, Tensor):
+        bad = other if isinstance(input, Tensor) else input
+        raise TypeError(f"matmul(): argument must be Tensor, not {type(bad).__name__}")
+    a, b = value_of(input).spec.shape, value_of(other).spec.shape
+    kind = {(2, 2): "mm", (1, 1): "dot", (2, 1): "mv"}.get((len(a), len(b)))
+    if kind is None:
+        kind = "bmm" if len(a) == len(b) == 3 and a[0] == b[0] else "matmul"
+    made = call(ROW[kind], (input, other))
+    return made if out is None else into(out, made, "matmul")
+
+
+@composite("f")
+def einsum(equation, *operands):
+    """Sums of products by subscripts: `einsum("ij,jk->ik", a, b)`."""
+    if len(operands) == 1 and isinstance(operands[0], list | tuple):
+        operands = tuple(operands[0])
+    if not isinstance(equation, str):
+        flat = (equation, *operands)
+        letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+        def text(sub):
+            return "".join("..." if s is Ellipsis else letters[s] for s in sub)
+
+        pairs, rest = divmod(len(flat), 2)
+        equation = ",".join(text(flat[2 * i + 1]) for i in range(pairs))
+        equation += "->" + text(flat[-1]) if rest else ""
+        operands = tuple(flat[2 * i] for i in range(pairs))
+    return call(ROW["einsum"], operands, {"equation": equation.replace(" ", "")})
+
+
+# ---- copies, casts, history --------------------------------------------------------------------------------
+
+
+@composite("fm")
+def detach(self):
+    """The same memory without the history."""
+    return make_view(self, ROW["detach"], {}, wrap(detached(value_of(self))))
+
+
+@composite("m")
+def detach_(self):
+    if self.__dict__.get("_cut") is not None:
+        raise RuntimeError(
+            "Can't detach views in-place. Use detach() instead. If you are using DistributedDataParallel (DDP) for "
+            "training, and gradient_as_bucket_view is set as True, gradients are views of DDP buckets, and hence "
+            "detach_() cannot be called on these gradients. To fix this error, please refer to the "
+            "Optimizer.zero_grad() function in torch/optim/optimizer.py as the solution."
+        )
+    if self.is_leaf:
+        set_requires_grad(self, False)
+    else:
+        self._value = detached(value_of(self))
+    return self
+
+
+@composite("m")
+def to(self, *args, dtype=None, device=None, non_blocking=False, copy=False, memory_format=None):
+    """`to(dtype)`, `to(device)`, `to(device, dtype)` or `to(other)`; the tensor itself if nothing changes."""
+    for a in args:
+        if isinstance(a, dtypes.DType):
+            dtype = a
+        elif isinstance(a, Tensor):
+            dtype = a.dtype
+        elif not isinstance(a, bool):
+            device = a
+    check_device(device)
+    if dtype is None or dtype is self.dtype:
+        return self.clone() if copy else self
+    if self.dtype.is_complex and not dtype.is_complex and dtype is not dtypes.bool_:
+        import warnings
+
+        warnings.warn("Casting complex values to real discards the imaginary part", UserWarning, stacklevel=2)
+    return call(ROW["to_dtype"], (self,), {"dtype": dtype})
+
+
+def _cast(name: str, dtype: dtypes.DType):
+    def method(self, memory_format=None):
+        return to(self, dtype)
+
+    method.__name__ = name
+    composite("m")(method)
+
+
+for _name, _dtype in {
+    "float": dtypes.float32, "double": dtypes.float64, "half": dtypes.float16, "bfloat16": dtypes.bfloat16,
+    "int": dtypes.int32, "long": dtypes.int64, "short": dtypes.int16, "char": dtypes.int8, "byte": dtypes.uint8,
+    "bool": dtypes.bool_, "cfloat": dtypes.complex64, "cdouble": dtypes.complex128,
+}.items():  # fmt: skip
+    _cast(_name, _dtype)
+
+
+@composite("m")
+def type(self, dtype=None):
+    if dtype is None:
+        return f"torch.{self.dtype.legacy}Tensor"
+    return to(self, dtype)
+
+
+@composite("m")
+def type_as(self, other):
+    return to(self, other.dtype)
+
+
+@composite("m")
+def cpu(self, memory_format=None):
+    return self
+
+
+@composite("m")
+def cuda(self, device=None, non_blocking=False, memory_format=None):
+    check_device("cuda" if device is None else device)
+    return self
+
+
+@composite("m")
+def contiguous(self, memory_format=None):
+    """The tensor itself if its elements lie in order, else a copy."""
+    return self if in_order(self) else self.clone()
+
+
+@composite("m")
+def is_contiguous(self, memory_format=None) -> bool:
+    return in_order(self)
+
+
+@composite("m")
+def copy_(self, src, non_blocking=False):
+    """Write `src`, broadcast and cast, into this tensor."""
+    check_writable(self)
+    if isinstance(src, Tensor) and src.ndim > self.ndim:
+        raise RuntimeError(
+            f"output with shape {list(self.shape)} doesn't match the broadcast shape {list(src.shape)}"
+        )
+    return put(self, record(ROW["fill_to"], (value_of(self), operand(src))))
+
+
+@composite("m")
+def fill_(self, value):
+    check_writable(self)
+    if isinstance(value, Tensor) and value.ndim:
+        raise RuntimeError(
+            f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions."
+        )
+    return put(self, record(ROW["fill_to"], (value_of(self), operand(value))))
+
+
+@composite("m")
+def zero_(self):
+    check_writable(self)
+    s = value_of(self).spec
+    return put(self, record(ROW["blank"], (), {"shape": s.shape, "dtype": s.dtype}))
+
+
+@composite("m")
+def set_(self, source):
+    """Name the memory of `source` from now on."""
+    self._value = value_of(source.detach())
+    return self
+
+
+# ---- shapes that follow another tensor -----------------------------------------------------------------------
+
+
+@composite("m")
+def view_as(self, other):
+    return self.view(other.shape)
+
+
+@composite("m")
+def reshape_as(self, other):
+    return self.reshape(other.shape)
+
+
+@composite("m")
+def expand_as(self, other):
+    return self.expand(other.shape)
+
+
+@composite("fm")
+def ravel(input):
+    return input.reshape(-1)
+
+
+@composite("f")
+def broadcast_tensors(*tensors):
+    from ..op.checks import broadcast
+
+    shape = broadcast([t.shape for t in tensors])
+    return tuple(t.expand(shape) for t in tensors)
+
+
+@composite("f")
+def broadcast_shapes(*shapes):
+    from ..op.checks import broadcast
+    from .tensor import Size
+
+    return Size(broadcast([(s,) if isinstance(s, int) else tuple(s) for s in shapes]))
+
+
+@composite("f")
+def meshgrid(*tensors, indexing="ij"):
+    tensors = tensors[0] if len(tensors) == 1 and not isinstance(tensors[0], Tensor) else tensors
+    if indexing == "xy" and len(tensors) > 1:
+        made = list(meshgrid(tensors[1], tensors[0], *tensors[2:], indexing="ij"))
+        return tuple(t.transpose(0, 1) for t in (made[1], made[0], *made[2:]))
+    shape = [t.numel() for t in tensors]
+    return tuple(
+        t.reshape([-1 if i == j else 1 for j in range(len(tensors))]).expand(shape) for i, t in enumerate(tensors)
+    )
+
+
+# ---- what looks at numbers -----------------------------------------------------------------------------------
+
+
+@composite("fm")
+def nonzero(input, *, out=None, as_tuple=False):
+    """Indices of the elements that are not zero. Makes a run: its shape depends on the numbers."""
+    from .interop import host
+
+    found = np.nonzero(np.atleast_1d(host(input.detach())))
+    if as_tuple:
+        return tuple(tensor(x.astype(np.int64)) for x in found)
+    rows = np.stack(found, 1) if input.ndim else np.zeros((len(found[0]), 0))
+    return tensor(rows.astype(np.int64))
+
+
+@composite("fm")
+def masked_select(input, mask, *, out=None):
+    """The elements of `input` where `mask` holds, in a row. Makes a run."""
+    a, m = broadcast_tensors(input, mask)
+    return a.reshape(-1)[m.reshape(-1)]
+
+
+@composite("fm")
+def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=None):
+    """The different elements, sorted. Makes a run."""
+    from .interop import host
+
+    found = np.unique(
+        host(input.detach()), return_inverse=return_inverse, return_counts=return_counts, axis=dim
+    )
+    if not (return_inverse or return_counts):
+        return tensor(found)
+    parts = [tensor(found[0])]
+    if return_inverse:
+        inverse = found[1].astype(np.int64)
+        parts.append(tensor(inverse.reshape(input.shape if dim is None else -1)))
+    if return_counts:
+        parts.append(tensor(found[-1].astype(np.int64)))
+    return tuple(parts)
+
+
+@composite("fm")
+def bincount(input, weights=None, minlength=0):
+    """How often each number occurs. Makes a run, to know the largest."""
+    n = builtins.max(int(input.max().item()) + 1 if input.numel() else 0, minlength)
+    return call(ROW["bincount"], (input, weights), {"minlength": n})
+
+
+@composite("fm")
+def equal(input, other) -> bool:
+    """Whether both have the same shape and the same numbers. Makes a run."""
+    return tuple(input.shape) == tuple(other.shape) and bool((input == other).all().item())
+
+
+@composite("fm")
+def allclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False) -> bool:
+    return bool(NAMES["torch"]["isclose"](input, other, rtol, atol, equal_nan).all().item())
+
+
+@composite("fm")
+def repeat_interleave(input, repeats=None, dim=None, *, output_size=None):
+    if isinstance(repeats, int):
+        return call(ROW["repeat_interleave_int"], (input,), {"repeats": repeats, "dim": dim})
+    if repeats is None:
+        return repeat_interleave(NAMES["torch"]["arange"](input.numel()), input)
+    from .interop import host
+
+    index = np.repeat(np.arange(len(repeats)), host(repeats.detach()))
+    return NAMES["torch"]["index_select"](input.reshape(-1) if dim is None else input, dim or 0, tensor(index))
+
+
+# ---- questions -----------------------------------------------------------------------------------------------
+
+
+@composite("f")
+def is_tensor(obj) -> bool:
+    return isinstance(obj, Tensor)
+
+
+@composite("fm")
+def is_floating_point(input) -> bool:
+    return input.dtype.is_floating_point
+
+
+@composite("fm")
+def is_complex(input) -> bool:
+    return input.dtype.is_complex
+
+
+@composite("f")
+def numel(input) -> int:
+    return input.numel()
+
+
+@composite("m")
+def nelement(self) -> int:
+    return self.numel()
+
+
+@composite("m")
+def ndimension(self) -> int:
+    return self.ndim
+
+
+@composite("m")
+def element_size(self) -> int:
+    return self.dtype.itemsize
+
+
+@composite("m")
+def is_inference(self) -> bool:
+    return False
+
+
+@composite("f")
+def result_type(tensor1, tensor2):
+    shaped = [(t.dtype, t.ndim) for t in (tensor1, tensor2) if isinstance(t, Tensor)]
+    return dtypes.result_dtype(shaped, [t for t in (tensor1, tensor2) if not isinstance(t, Tensor)])
+
+
+@composite("m")
+def stride(self, dim=None):
+    """Strides of elements in order (Values have no others)."""
+    strides, n = [], 1
+    for d in reversed(self.shape):
+        strides.append(n)
+        n *= builtins.max(d, 1)
+    strides.reverse()
+    return tuple(strides) if dim is None else strides[dim]
+
+
+def _data_get(self):
+    """The memory without history and with a version of its own."""
+    t = detach(self)
+    t._cut.own_version = 0
+    return t
+
+
+def _data_set(self, new_data) -> None:
+    if not isinstance(new_data, Tensor):
+        raise TypeError(f"Variable data has to be a tensor, but got {new_data.__class__.__name__}")
+    replace_data(self, value_of(new_data.detach()))
+
+
+def attach() -> None:
+    """Properties, and everything that registered as a method."""
+    for name, f in METHODS.items():
+        setattr(Tensor, name, f)
+    Tensor.data = property(_data_get, _data_set)
+    Tensor.T = property(lambda self: self.permute(*range(self.ndim - 1, -1, -1)))
+    Tensor.mT = property(lambda self: self.transpose(-2, -1))
+    Tensor.H = property(lambda self: self.transpose(0, 1).conj() if self.ndim else self)
+    Tensor.mH = property(lambda self: self.transpose(-2, -1).conj())
+    Tensor.real, Tensor.imag = property(NAMES["torch"]["real"]), property(NAMES["torch"]["imag"])
+    Tensor.is_cuda = property(lambda self: self.device.type == "cuda")
+    Tensor.is_sparse = Tensor.is_quantized = Tensor.is_meta = property(lambda self: False)
+    Tensor.layout = property(lambda self: "torch.strided")
+    Tensor.itemsize = property(lambda self: self.dtype.itemsize)
+    Tensor.nbytes = property(lambda self: self.dtype.itemsize * self.numel())
+    Tensor._version = property(_version)
+    Tensor._base = property(_base)
+    Tensor._is_view = lambda self: self.__dict__.get("_cut") is not None and not self._cut.detached
+
+
+def _version(self) -> int:
+    cut = self.__dict__.get("_cut")
+    if cut is not None and cut.own_version is not None:
+        return cut.own_version
+    return self._bumps if self._storage is None else self._storage.version
+
+
+def _base(self):
+    cut = self.__dict__.get("_cut")
+    return None if cut is None or cut.detached else self._storage.root()

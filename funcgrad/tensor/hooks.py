@@ -1,0 +1,91 @@
+"""Hooks on Tensors: on the gradient of a leaf or of an intermediate, and after accumulation."""
+
+from __future__ import annotations
+
+import weakref
+
+from ..autograd import place
+from ..tape import Value
+from .tensor import Tensor, leaf_of, value_of, wrap
+
+
+class RemovableHandle:
+    """Takes a hook away again: by `remove()`, or at the end of a `with`."""
+
+    def __init__(self, hooks: list, hook):
+        self._hooks, self._hook = hooks, hook
+
+    def remove(self) -> None:
+        if self._hook in self._hooks:
+            self._hooks.remove(self._hook)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, tb):
+        self.remove()
+
+
+def _hooks_of(t: Tensor) -> list:
+    where = place(value_of(t))
+    if where is None:
+        raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
+    if where.__class__ is tuple:
+        return where[0].hooks.setdefault(where[1], [])
+    return where.hooks
+
+
+def register_hook(t: Tensor, hook) -> RemovableHandle:
+    hooks = _hooks_of(t)
+    name = getattr(hook, "__name__", type(hook).__name__)
+
+    def on_value(g: Value) -> Value | None:
+        out = hook(wrap(g))
+        if out is None:
+            return None
+        if not isinstance(out, Tensor):
+            raise TypeError(f"expected Variable, but hook returned '{type(out).__name__}'")
+        if out.shape != g.spec.shape:
+            raise RuntimeError(f"hook '{name}' has changed the size of value")
+        return value_of(out)
+
+    # what retains the gradient must see it after every other hook
+    keepers = sum(getattr(h, "keeps", False) for h in hooks)
+    hooks.insert(len(hooks) - keepers, on_value)
+    return RemovableHandle(hooks, on_value)
+
+
+def retain_grad(t: Tensor) -> None:
+    if not t.requires_grad:
+        raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
+    if t.is_leaf or t.retains_grad:
+        return
+    leaf = leaf_of(t)
+    ref = weakref.ref(leaf)
+
+    def keep(g: Value) -> None:
+        leaf = ref()
+        if leaf is not None:
+            old = leaf.grad
+            leaf.grad = wrap(g) if old is None else old + wrap(g)
+
+    keep.keeps = True
+    _hooks_of(t).append(keep)
+    t._grad_keeper = keep
+
+
+def register_post_accumulate_grad_hook(t: Tensor, hook) -> RemovableHandle:
+    if not t.requires_grad:
+        raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
+    if not t.is_leaf:
+        raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors")
+    ref = weakref.ref(t)
+
+    def after() -> None:
+        owner = ref()
+        if owner is not None:
+            hook(owner)
+
+    leaf = leaf_of(t)
+    leaf.after.append(after)
+    return RemovableHandle(leaf.after, after)

@@ -1,0 +1,343 @@
+"""What PyTorch composes of other functions: norms, stacking, differences, products, and other names for the same.
+
+Knows the functions of the tables. Must not know the tape.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+from ..op import REGISTRY
+from .alias import check_writable, put
+from .call import call
+from .functions import nonzero, tensor
+from .tensor import Tensor, value_of
+from .variants import METHODS, NAMES, composite
+
+T, L = NAMES["torch"], NAMES["linalg"]
+
+
+# ---- norms -------------------------------------------------------------------------------------------
+
+
+@composite("fm")
+def norm(input, p="fro", dim=None, keepdim=False, out=None, dtype=None):
+    """The p-norm over `dim` (all dimensions if None); "fro" is the 2-norm, "nuc" the sum of singular values."""
+    if p == "nuc":
+        return matrix_norm(input, "nuc", (-2, -1) if dim is None else dim, keepdim, dtype=dtype)
+    p = 2.0 if p in ("fro", None) else float(p)
+    return L["vector_norm"](input, p, dim, keepdim, dtype=dtype)
+
+
+@composite(where="linalg")
+def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None):
+    """The norm of matrices: "fro", "nuc", and 1, 2, inf and their negatives."""
+    A = A if dtype is None else A.to(dtype)
+    a, b = (d % A.ndim for d in dim)
+    if ord == "fro":
+        return L["vector_norm"](A, 2, (a, b), keepdim)
+    if ord == "nuc" or abs(ord) == 2:
+        s = L["svdvals"](T["movedim"](A, (a, b), (-2, -1)))
+        found = s.sum(-1) if ord == "nuc" else s.amax(-1) if ord > 0 else s.amin(-1)
+    else:
+        summed, over = (a, b) if abs(ord) == 1 else (b, a)
+        sums = A.abs().sum(summed, keepdim=True)
+        found = (sums.amax if ord > 0 else sums.amin)(over, keepdim=True).squeeze((a, b))
+    return found.reshape([1 if i in (a, b) else n for i, n in enumerate(A.shape)]) if keepdim else found
+
+
+def _linalg_norm(A, ord=None, dim=None, keepdim=False, *, out=None, dtype=None):
+    """A vector norm, or a matrix norm where two dimensions are meant."""
+    two = isinstance(dim, tuple | list) and len(dim) == 2
+    if ord is not None and (two or (dim is None and A.ndim == 2)):
+        return matrix_norm(A, ord, dim or (-2, -1), keepdim, dtype=dtype)
+    return L["vector_norm"](A, 2 if ord is None else ord, dim, keepdim, dtype=dtype)
+
+
+L["norm"] = _linalg_norm
+
+
+# ---- at least so many dimensions, and stacking -----------------------------------------------------------
+
+
+def _at_least(name: str, grow):
+    def function(*tensors):
+        tensors = tensors[0] if len(tensors) == 1 and not isinstance(tensors[0], Tensor) else tensors
+        made = tuple(grow(t) for t in tensors)
+        return made[0] if len(made) == 1 else made
+
+    function.__name__ = function.__qualname__ = name
+    return composite()(function)
+
+
+atleast_1d = _at_least("atleast_1d", lambda t: t.reshape(1) if t.ndim == 0 else t)
+atleast_2d = _at_least("atleast_2d", lambda t: t.reshape(1, -1) if t.ndim < 2 else t)
+atleast_3d = _at_least(
+    "atleast_3d", lambda t: t.reshape(1, -1, 1) if t.ndim < 2 else t.unsqueeze(-1) if t.ndim == 2 else t
+)
+
+
+@composite()
+def hstack(tensors, *, out=None):
+    tensors = [atleast_1d(t) for t in tensors]
+    return T["cat"](tensors, 0 if tensors[0].ndim == 1 else 1)
+
+
+@composite(aliases=("row_stack",))
+def vstack(tensors, *, out=None):
+    return T["cat"]([atleast_2d(t) for t in tensors], 0)
+
+
+@composite()
+def dstack(tensors, *, out=None):
+    return T["cat"]([atleast_3d(t) for t in tensors], 2)
+
+
+@composite()
+def column_stack(tensors, *, out=None):
+    return T["cat"]([t.reshape(-1, 1) if t.ndim < 2 else t for t in tensors], 1)
+
+
+@composite("fm")
+def fliplr(input):
+    return input.flip(1)
+
+
+@composite("fm")
+def flipud(input):
+    return input.flip(0)
+
+
+@composite()
+def block_diag(*tensors):
+    """The matrices along a diagonal of zeros."""
+    tensors = [atleast_2d(t) for t in tensors]
+    rows, width, at = [], sum(t.shape[1] for t in tensors), 0
+    for t in tensors:
+        rows.append(T["constant_pad_nd"](t, (at, width - at - t.shape[1]), 0.0))
+        at += t.shape[1]
+    return T["cat"](rows, 0)
+
+
+@composite()
+def cartesian_prod(*tensors):
+    if len(tensors) == 1:
+        return tensors[0]
+    return T["stack"]([g.reshape(-1) for g in T["meshgrid"](*tensors, indexing="ij")], 1)
+
+
+@composite()
+def combinations(input, r=2, with_replacement=False):
+    choose = itertools.combinations_with_replacement if with_replacement else itertools.combinations
+    index = list(choose(range(input.shape[0]), r))
+    return input[tensor(index)] if index else input.new_empty(0, r)
+
+
+# ---- products --------------------------------------------------------------------------------------------
+
+
+@composite("fm")
+def inner(input, other, *, out=None):
+    """Sums over the last dimensions of both."""
+    if input.ndim == 0 or other.ndim == 0:
+        return input * other
+    return T["tensordot"](input, other, ((-1,), (-1,)))
+
+
+@composite(where="linalg")
+def multi_dot(tensors, *, out=None):
+    made = tensors[0]
+    for t in tensors[1:]:
+        made = made @ t
+    return made
+
+
+@composite()
+def chain_matmul(*matrices):
+    return multi_dot(matrices)
+
+
+@composite("fm")
+def kron(input, other, *, out=None):
+    n = max(input.ndim, other.ndim)
+    a = input.reshape((1,) * (n - input.ndim) + tuple(input.shape))
+    b = other.reshape((1,) * (n - other.ndim) + tuple(other.shape))
+    shape = [x * y for x, y in zip(a.shape, b.shape, strict=True)]
+    for i in range(n):
+        a, b = a.unsqueeze(2 * i + 1), b.unsqueeze(2 * i)
+    return (a * b).reshape(shape)
+
+
+@composite(where="linalg")
+def cross(input, other, *, dim=-1, out=None):
+    return T["cross"](input, other, dim=dim)
+
+
+@composite()
+def vander(x, N=None, increasing=False):
+    powers = T["arange"](x.shape[0] if N is None else N)
+    return x.unsqueeze(-1) ** (powers if increasing else powers.flip(0))
+
+
+# ---- along a dimension -------------------------------------------------------------------------------------
+
+
+@composite("fm")
+def diff(input, n=1, dim=-1, prepend=None, append=None, *, out=None):
+    """Differences of neighbours, `n` times."""
+    parts = [t for t in (prepend, input, append) if t is not None]
+    made = T["cat"](parts, dim) if len(parts) > 1 else input
+    for _ in range(n):
+        length = made.shape[dim]
+        if length == 0:
+            return made
+        high, low = made.narrow(dim, 1, length - 1), made.narrow(dim, 0, length - 1)
+        made = high ^ low if str(made.dtype) == "torch.bool" else high - low
+    return made
+
+
+@composite(aliases=("trapz",))
+def trapezoid(y, x=None, *, dx=1.0, dim=-1):
+    return _areas(y, x, dx, dim).sum(dim)
+
+
+@composite()
+def cumulative_trapezoid(y, x=None, *, dx=1.0, dim=-1):
+    return _areas(y, x, dx, dim).cumsum(dim)
+
+
+def _areas(y, x, dx, dim):
+    n = y.shape[dim]
+    pairs = (y.narrow(dim, 1, n - 1) + y.narrow(dim, 0, n - 1)) / 2
+    if x is None:
+        return pairs * dx
+    if x.ndim == 1:
+        x = x.reshape([-1 if d == dim % y.ndim else 1 for d in range(y.ndim)])
+    return pairs * diff(x, dim=dim)
+
+
+@composite("fm")
+def nanmean(input, dim=None, keepdim=False, *, dtype=None, out=None):
+    there = ~T["isnan"](input)
+    return T["nansum"](input, dim, keepdim, dtype=dtype) / there.sum(dim, keepdim)
+
+
+@composite("fm")
+def msort(input, *, out=None):
+    return input.sort(0)[0]
+
+
+@composite("fm")
+def cov(input, *, correction=1, fweights=None, aweights=None):
+    """Covariances of the rows of `input`."""
+    if fweights is not None or aweights is not None:
+        raise NotImplementedError("cov: weights")
+    x = atleast_2d(input)
+    x = x - x.mean(1, keepdim=True)
+    made = x @ x.t().conj() / max(x.shape[1] - correction, 0)
+    return made.squeeze() if input.ndim < 2 else made
+
+
+@composite("fm")
+def corrcoef(input):
+    c = cov(input)
+    if c.ndim == 0:
+        return c / c
+    d = c.diagonal().sqrt()
+    return c / d.unsqueeze(1) / d.unsqueeze(0)
+
+
+@composite()
+def renorm(input, p, dim, maxnorm):
+    other = tuple(d for d in range(input.ndim) if d != dim % input.ndim)
+    n = L["vector_norm"](input, float(p), other, True)
+    return input * T["where"](n > maxnorm, maxnorm / (n + 1e-7), 1.0)
+
+
+# ---- indexing ----------------------------------------------------------------------------------------------
+
+
+@composite("fm")
+def argwhere(input):
+    return nonzero(input)
+
+
+@composite("m")
+def index_put_(self, indices, values, accumulate=False):
+    """`self[indices] = values`, or adds with `accumulate`."""
+    check_writable(self)
+    if accumulate:
+        pattern = ("array",) * len(indices)
+        made = call(REGISTRY["index_put"], (self, values, *indices), {"pattern": pattern, "accumulate": True})
+        return put(self, value_of(made))
+    self[tuple(indices)] = values
+    return self
+
+
+@composite("fm")
+def index_put(input, indices, values, accumulate=False):
+    return index_put_(input.clone(), indices, values, accumulate)
+
+
+@composite("m")
+def fill_diagonal_(self, fill_value, wrap=False):
+    self.diagonal().fill_(fill_value)
+    return self
+
+
+# ---- other names, and small questions ------------------------------------------------------------------------
+
+
+@composite("fm")
+def float_power(input, exponent, *, out=None):
+    """`input ** exponent` in float64 or complex128."""
+    from .. import dtypes
+
+    there = [t for t in (input, exponent) if isinstance(t, Tensor)]
+    wide = dtypes.complex128 if any(t.dtype.is_complex for t in there) else dtypes.float64
+    a, b = (t.to(wide) if isinstance(t, Tensor) else t for t in (input, exponent))
+    return T["pow"](a, b)
+
+
+@composite()
+def is_nonzero(input) -> bool:
+    if input.numel() != 1:
+        raise RuntimeError("Boolean value of Tensor with more than one value is ambiguous")
+    return bool(input.item())
+
+
+@composite("m")
+def is_same_size(self, other) -> bool:
+    return self.shape == other.shape
+
+
+@composite("m")
+def is_signed(self) -> bool:
+    return self.dtype.is_signed
+
+
+@composite("m")
+def get_device(self) -> int:
+    return -1 if self.device.index is None else self.device.index
+
+
+def _itself(name: str):
+    def method(self, *args, **kwargs):
+        return self
+
+    method.__name__ = name
+    composite("m")(method)
+
+
+for _name in ("pin_memory", "share_memory_", "resolve_conj", "resolve_neg"):
+    if _name not in METHODS:
+        _itself(_name)
+
+_SPECIAL = {
+    "expit": "sigmoid", "gammaln": "lgamma", "psi": "digamma",
+    **{n: n for n in ("logit", "erf", "erfc", "erfinv", "digamma", "xlogy", "log1p", "expm1", "exp2", "i0", "logsumexp",
+                      "softmax", "log_softmax", "sinc", "round", "polygamma")},
+}  # fmt: skip
+for _name, _of in _SPECIAL.items():
+    if _of in T:
+        NAMES["special"].setdefault(_name, T[_of])

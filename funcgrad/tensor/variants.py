@@ -1,0 +1,274 @@
+"""Functions, methods and in-place methods made from the rows.
+
+A row's signature is turned into one Python function with torch's argument names, so that help(),
+keyword arguments and TypeErrors are as for hand-written code. Composites (Python over other functions)
+register with `composite` and win over a row of the same name.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import operator
+import warnings
+
+from .. import ops
+from ..op import REGISTRY, Op
+from ..op.signature import REQUIRED, Arg
+from ..tape import local, record
+from .alias import (
+    LEAF_WRITE,
+    check_writable,
+    forget_dead,
+    make_view,
+    put,
+    rename,
+    write,
+    write_fresh,
+)
+from .call import call, operands
+from .hot import MAKE, RENAME, body, compiled, function
+from .tensor import Tensor, value_of
+
+NAMES: dict[str, dict] = {"torch": {}, "F": {}, "linalg": {}, "special": {}, "fft": {}}
+METHODS: dict[str, object] = {}
+
+
+# ---- what generated code calls -----------------------------------------------------------------------
+
+
+def _ints(v):
+    """An int, None, or a tuple of ints from any sequence of them."""
+    if v is None or v.__class__ is int or v.__class__ is bool:
+        return v
+    if isinstance(v, list | tuple):
+        return tuple([i if i.__class__ is int else operator.index(i) for i in v])
+    return operator.index(v)
+
+
+def _sizes(v):
+    """Sizes given one by one or as one sequence."""
+    if len(v) == 1 and isinstance(v[0], list | tuple):
+        v = v[0]
+    return tuple([i if i.__class__ is int else operator.index(i) for i in v])
+
+
+def _int(v):
+    return v if v.__class__ is int or v is None else operator.index(v)
+
+
+def _float(v):
+    return v if v is None or v.__class__ is float else float(v)
+
+
+def _bool(v):
+    return v if v is None else bool(v)
+
+
+def _any(v):
+    return tuple([_any(x) for x in v]) if isinstance(v, list | tuple) else v
+
+
+def _tensors(v, name):
+    if isinstance(v, Tensor) or not isinstance(v, list | tuple):
+        raise TypeError(f"{name}(): argument 'tensors' (position 1) must be tuple of Tensors, not {type(v).__name__}")
+    return v
+
+
+def _view(op, base, args, params):
+    """A view operator: the result shares the memory of `base`."""
+    out = call(op, args, params)
+    if not isinstance(base, Tensor) or not aliases(op, base):
+        return out
+    return make_view(base, op, params, out)
+
+
+# steps after which the elements still lie in order
+_IN_ORDER = frozenset({"view", "reshape", "unsqueeze", "squeeze", "flatten", "unflatten", "detach", "alias"})
+
+
+def aliases(op: Op, base: Tensor) -> bool:
+    """Whether PyTorch's result of `op` shares memory with `base`: `reshape` and its like copy what does not lie in
+    order."""
+    if op.name not in ("reshape", "flatten", "unflatten", "ravel"):
+        return True
+    return in_order(base)
+
+
+def in_order(t: Tensor) -> bool:
+    cut = t.__dict__.get("_cut")
+    return cut is None or all(op.name in _IN_ORDER for op, _, _, _ in cut.steps)
+
+
+def _inplace(op, self, args, params):
+    if self._storage is not None:
+        forget_dead(self)
+    if local.grad or self._storage is not None:
+        check_writable(self)
+    return write_fresh(self, record(op, operands(op, args), params))
+
+
+def _reshape_in_place(op, self, args, params):
+    """`squeeze_` and its like: the same name for another view of the same memory."""
+    if local.grad and value_of(self).leaf is not None:
+        raise RuntimeError(LEAF_WRITE)
+    seen = call(op, args, params)
+    if self._storage is not None:
+        make_view(self, op, params, seen)
+        self._cut = seen._cut
+    return put(self, value_of(seen)) if self._storage is None else rename(self, value_of(seen))
+
+
+def into(out, result, name: str):
+    """`out=`: write `result` where the user asked for it."""
+    if isinstance(result, tuple):
+        return tuple(into(o, r, name) for o, r in zip(out, result, strict=True))
+    if not isinstance(out, Tensor):
+        raise TypeError(f"{name}(): argument 'out' must be Tensor, not {type(out).__name__}")
+    if local.grad and (out.requires_grad or result.requires_grad):
+        raise RuntimeError(
+            f"{name}(): functions with out=... arguments don't support automatic differentiation, but one of the "
+            "arguments requires grad."
+        )
+    if out.shape != result.shape:
+        if out.numel():
+            warnings.warn(
+                f"An output with one or more elements was resized since it had shape {list(out.shape)}, which does "
+                f"not match the required output shape {list(result.shape)}. This behavior is deprecated, and in a "
+                "future PyTorch release outputs will not be resized unless they have zero elements. You can "
+                "explicitly reuse an out tensor t by resizing it, inplace, to zero elements with t.resize_(0).",
+                UserWarning,
+                stacklevel=3,
+            )
+        v = value_of(result)
+        if v.spec.dtype is not out.dtype:
+            v = record(REGISTRY["to_dtype"], (v,), {"dtype": out.dtype})
+        return put(out, v)
+    return write(out, value_of(result))
+
+
+# ---- making the functions ----------------------------------------------------------------------------
+
+_CONVERT = {"ints": "_ints({})", "int": "_int({})", "float": "_float({})", "bool": "_bool({})", "any": "_any({})"}
+_SCOPE = {
+    "_bool": _bool, "_call": call, "_float": _float, "_inplace": _inplace, "_int": _int, "_ints": _ints, "_any": _any,
+    "_into": into, "_reshape_in_place": _reshape_in_place, "_sizes": _sizes, "_tensors": _tensors,
+    "_view": _view, "_write": write,
+}  # fmt: skip
+
+
+_RETURN = "    return made\n"
+
+
+def _declared(args: tuple[Arg, ...], first: str, varargs: bool, out: bool) -> str:
+    parts, star = [], False
+    for i, a in enumerate(args):
+        if varargs and a.kind == "shape":
+            parts.append("*" + a.name)
+            star = True
+            continue
+        if a.keyword_only and not star:
+            parts.append("*")
+            star = True
+        name = first if i == 0 else a.name
+        parts.append(name if a.default is REQUIRED else f"{name}={a.default!r}")
+    if out:
+        parts += ["out=None"] if star else ["*", "out=None"]
+    return ", ".join(parts)
+
+
+def _source(op: Op, form: str) -> str:
+    """The text of a function ("f"), method ("m") or in-place method ("i")."""
+    args = op.sig.args
+    first = args[0].name if form == "f" else "self"
+    varargs = form == "m" and any(a.kind == "shape" for a in args) and args[0].is_array
+    out = form == "f" and op.where not in ("F", None) and op.family != "view"
+    head = _declared(args, first, varargs, out)
+    arrays, params = [], []
+    for i, a in enumerate(args):
+        name = first if i == 0 else a.name
+        if a.kind == "Ts":
+            arrays.append(f"*_tensors({name}, {op.name!r})")
+        elif a.is_array:
+            arrays.append(name)
+        elif a.kind == "shape":
+            params.append((a.name, f"_sizes({name})" if varargs else f"_sizes(({name},))"))
+        else:
+            params.append((a.name, _CONVERT.get(a.kind, "{}").format(name)))
+    tail = f"({''.join(x + ', ' for x in arrays)}), {{{', '.join(f'{n!r}: {x}' for n, x in params)}}}"
+    suffix = "_" if form == "i" else ""
+    text = f"def {op.name}{suffix}({head}):\n"
+    kinds = [(x, a.kind) for x, a in zip(arrays, op.sig.arrays, strict=True)]
+    if form == "i":
+        if op.family == "view":
+            return text + f"    return _reshape_in_place(op, self, {tail})\n"
+        slow = f"_inplace(op, self, {tail})"
+        before = f"    if local.grad or self._storage is not None: return {slow}\n"
+        return text + body([(kinds[0][0], "T"), *kinds[1:]], params, slow, before) + RENAME
+    if op.family == "view":
+        return text + f"    return _view(op, {first}, {tail})\n"
+    if any(a.kind == "Ts" for a in args):
+        text += f"    made = _call(op, {tail})\n"
+        return text + (f"    return made if out is None else _into(out, made, {op.name!r})\n" if out else _RETURN)
+    before = f"    if out is not None: return _into(out, _call(op, {tail}), {op.name!r})\n" if out else ""
+    return text + body(kinds, params, f"_call(op, {tail})", before) + MAKE
+
+
+def make(op: Op, form: str):
+    name = op.name + ("_" if form == "i" else "")
+    f = function(name, lambda: _source(op, form), op, _SCOPE)
+    kind = {"f": "", "m": "Tensor.", "i": "Tensor."}[form]
+    f.__qualname__ = kind + name
+    f.__module__ = "funcgrad"
+    f.__doc__ = f"{kind}{name}({op.sig.text}), the operator `{op.name}` ({op.family})."
+    return f
+
+
+def composite(variants: str = "f", where: str = "torch", aliases: tuple[str, ...] = ()):
+    """Register a Python function over other functions: "f" as a function of `where`, "m" as a method, "i" also in
+    place (`name_`, which writes the result of the function)."""
+
+    def register(f):
+        for name in (f.__name__, *aliases):
+            if "f" in variants:
+                NAMES[where][name] = f
+            if "m" in variants:
+                METHODS[name] = f
+            if "i" in variants:
+                METHODS[name + "_"] = in_place_of(f, name + "_")
+        return f
+
+    return register
+
+
+def in_place_of(f, name: str):
+    @functools.wraps(f)
+    def method(self, *args, **kwargs):
+        check_writable(self)
+        return write(self, value_of(f(self, *args, **kwargs)))
+
+    method.__name__ = name
+    return method
+
+
+def generate() -> None:
+    """Fill NAMES and METHODS from the registry; called once, before composites register."""
+    for op in REGISTRY.values():
+        if op.where is None:
+            continue
+        for form in op.variants:
+            f = make(op, form)
+            for name in (op.name, *op.aliases):
+                if form == "f":
+                    NAMES[op.where][name] = f
+                else:
+                    METHODS[name + ("_" if form == "i" else "")] = f
+
+
+def signature_of(f) -> str:
+    """For the stub writer: the signature of anything registered here."""
+    return str(inspect.signature(compiled(f)))
+
+
+ops.load()
+generate()
