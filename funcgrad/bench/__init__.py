@@ -1,0 +1,62 @@
+"""Floor 7. The benchmarks: funcgrad beside hand-written JAX and PyTorch, in one run.
+
+    python -m funcgrad bench [NAME ...] [--peers jax,torch] [--json FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import platform
+import sys
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+
+SUITES = ("record", "ops", "mlp", "loops", "start")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the named suites (all by default); prints a table, writes JSON if asked. Exit code 0, 2 for bad usage."""
+    parser = argparse.ArgumentParser(prog="funcgrad bench", description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"suites to run: {', '.join(SUITES)} (default all)")
+    parser.add_argument("--peers", default="jax,torch", help="comma-separated: jax, torch (where installed)")
+    parser.add_argument("--json", metavar="FILE", help="also write the figures here")
+    parser.add_argument("--rounds", type=int, default=15, help="alternating rounds a peer (default 15)")
+    options = parser.parse_args(argv)
+    for name in options.names:
+        if name not in SUITES:
+            parser.error(f"no benchmark called {name!r}; there are {', '.join(SUITES)}")
+    peers = tuple(p for p in options.peers.split(",") if p and installed(p))
+    report = {"about": about(), "suites": {}}
+    print(" · ".join(f"{k} {v}" for k, v in report["about"].items()))
+    for name in options.names or SUITES:
+        rows = import_module(f".{name}", __name__).run(peers, options.rounds)
+        report["suites"][name] = [row.as_dict() for row in rows]
+        print(f"\n{name}")
+        for row in rows:
+            print("  " + row.text())
+        sys.stdout.flush()
+    if options.json:
+        with open(options.json, "w") as f:
+            json.dump(report, f, indent=1)
+    return 0
+
+
+def installed(name: str) -> bool:
+    try:
+        version(name)
+    except PackageNotFoundError:
+        return False
+    return True
+
+
+def about() -> dict[str, str]:
+    """Versions, device and date, so that a figure can be read later."""
+    import jax
+
+    found = {"date": datetime.date.today().isoformat(), "python": platform.python_version()}
+    found.update({name: version(name) for name in ("jax", "jaxlib", "torch") if installed(name)})
+    device = jax.devices()[0]
+    found["device"] = f"{device.device_kind} ({device.platform})"
+    return found
