@@ -1,0 +1,45 @@
+"""What every test starts from: JAX on the CPU as two devices, an empty tape and trie, counters and
+seed at zero.
+
+Knows the tape's doors. Must not know PyTorch: `oracle/` does.
+"""
+
+import os
+
+# Both before JAX is imported. Two devices, so that nothing quietly relies on there being one.
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+if "xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
+    two = "--xla_force_host_platform_device_count=2"
+    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {two}".strip()
+
+import jax
+import pytest
+
+from funcgrad import dtypes
+from funcgrad.random import manual_seed
+from funcgrad.tape import limit, local, set_default_dtype, set_grad, stats
+from funcgrad.tape.tape import fresh
+from funcgrad.tape.trace import _roots
+
+
+def pytest_report_header() -> str:
+    return f"jax {jax.__version__} on {len(jax.devices())} x {jax.default_backend()}"
+
+
+@pytest.fixture(autouse=True)
+def start():
+    """No test sees what another recorded, compiled or counted, nor leaves a mode changed."""
+    limit(limit(0))  # every program goes, the bound stays
+    _roots.clear()
+    fresh()
+    stats.reset()
+    manual_seed(0)
+    x64 = jax.config.jax_enable_x64
+    yield
+    kept = jax.config.jax_enable_x64
+    jax.config.update("jax_enable_x64", x64)
+    set_default_dtype(dtypes.float32)
+    grad = local.grad
+    set_grad(True)
+    assert kept == x64, "the test left JAX's own jax_enable_x64 changed"
+    assert grad, "the test left gradients switched off"
