@@ -74,7 +74,12 @@ def test_an_interrupt_is_quiet(monkeypatch, capsys):
 
 
 def test_ctrl_c_while_training():
-    command = [sys.executable, "-m", "funcgrad", "demo", "--epochs", "100000"]
+    # a shell's background job is told to ignore Ctrl-C, and hands that on: this one shall hear it
+    code = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from funcgrad.__main__ import main; sys.exit(main(['demo', '--epochs', '100000']))"
+    )
+    command = [sys.executable, "-c", code]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         seen = b""
         while b"epoch=" not in seen:

@@ -18,7 +18,7 @@ from funcgrad.op.signature import REQUIRED
 from funcgrad.tape import constant, force, record
 from funcgrad.tape.tape import fresh
 
-NAMES = [name for name, op in REGISTRY.items() if op.samples is not None]
+NAMES = rows.NAMES
 TABLE = [REGISTRY[name] for name in NAMES]
 
 # Rules that mean to differ from the derivative JAX finds, and where.
