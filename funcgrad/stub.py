@@ -18,6 +18,7 @@ from .tensor.hot import compiled
 from .tensor.variants import signature_of
 
 HOME = Path(__file__).parent
+_LATER = ("__main__", "stub", "bench", "demo")  # modules that importing funcgrad does not bring
 HEADER = '"""Written by `python -m funcgrad.stub`; do not edit."""\n\n# ruff: noqa\n'
 _TYPES = {
     "T": "Tensor", "OT": "Tensor | None", "TS": "Tensor | Number", "OTS": "Tensor | Number | None",
@@ -80,7 +81,7 @@ def functions() -> str:
     lines = [HEADER, "from collections.abc import Sequence", "from typing import Any", ""]
     for name in sorted(vars(funcgrad)):
         value = vars(funcgrad)[name]
-        if inspect.ismodule(value) and value.__name__ == f"funcgrad.{name}" and name not in ("stub", "bench", "demo"):
+        if inspect.ismodule(value) and value.__name__ == f"funcgrad.{name}" and name not in _LATER:
             lines.append(f"from . import {name} as {name}")
     lines.append("from .tensor.tensor import Number as Number, Size as Size, Tensor as Tensor")
     lines += ["from .dtypes import DType as DType", ""]
