@@ -512,5 +512,5 @@ _row("eigvals", _eigvals, _torch(_eigvals_rule), node="Eig", samples=_square)
 _row("pinv", _pinv, _torch(_pinv_rule), _tolerances.replace("input", "A"), "Pinv", samples=_tall_and_wide)
 _row("matrix_rank", _matrix_rank, None, _tolerances.replace("input", "A"), samples=_tall_and_wide)
 _row("matrix_exp", _matrix_exp, _matrix_exp_rule, node="MatrixExp", variants="fm",
-     samples=lambda: [sample(_near_one(2, 3, 3) / 4)])
+     samples=lambda: [sample(_near_one(*s) / 4) for s in ((2, 3, 3),)])
 # fmt: on

@@ -32,54 +32,8 @@ PUBLIC = [name for name, op in REGISTRY.items() if op.where in THEIRS and op.sam
 # what half of a float's digits leave, for chains of a few operations
 RTOL = {"float64": 1e-8, "complex128": 1e-8, "float32": 1e-4, "int64": 1e-5, "bool": 1e-5}
 
-# Complex numbers that PyTorch refuses in general, but not where there is nothing to do.
-REFUSED = {
-    "cummax": "PyTorch returns one number as it is, of any dtype",
-    "cummin": "PyTorch returns one number as it is, of any dtype",
-    "mode": "PyTorch returns one number as it is, of any dtype",
-    "softmax": "PyTorch looks at the dtype only if there are elements",
-    "log_softmax": "PyTorch looks at the dtype only if there are elements",
-    "soft_margin_loss": "PyTorch refuses it only if it is to be differentiated",
-}
-
-# Names of grad_fn that differ from PyTorch's in some sample, and why.
-_OVERLOAD = "PyTorch numbers its overloads: an operand that is a number, and one that is a Tensor"
-_INPUT = "PyTorch returns the very input"
-_COMPOSITE = "a chain of operators in PyTorch, whose last one has its name on the result"
-_UNBATCHED = "PyTorch adds a batch of one, and the last thing it does is to take it away again"
-OTHER_NODE = {
-    "rsub": "recorded as the subtraction that it is",
-    "remainder": _OVERLOAD,
-    "fmod": _OVERLOAD,
-    "lerp": _OVERLOAD,
-    "clamp": _OVERLOAD,
-    "clamp_min": _OVERLOAD,
-    "clamp_max": _OVERLOAD,
-    "zeta": _OVERLOAD,
-    "index_fill": _OVERLOAD,
-    "masked_fill": _OVERLOAD,
-    "positive": _INPUT,
-    "conj": _INPUT,
-    "conj_physical": _INPUT,
-    "real": _INPUT,
-    "movedim": "PyTorch has no dimension of a number to move, and names the alias",
-    "diag": "one row for both directions, named for the one that makes a matrix",
-    "chunk": "PyTorch splits by sizes where the pieces are empty",
-    "linear": _COMPOSITE,
-    "bilinear": _COMPOSITE,
-    "einsum": _COMPOSITE,
-    "lu": "the permutation is constant, and PyTorch says so",
-    "conv1d": _UNBATCHED,
-    "conv2d": _UNBATCHED,
-    "conv3d": _UNBATCHED,
-    "conv_transpose1d": _UNBATCHED,
-    "conv_transpose2d": _UNBATCHED,
-    "conv_transpose3d": _UNBATCHED,
-    "max_unpool1d": _UNBATCHED,
-    "adaptive_avg_pool2d": "to one number a channel PyTorch takes the mean",
-    "adaptive_avg_pool3d": "to one number a channel PyTorch takes the mean",
-    "grid_sample": "one row for both ranks, named for images",
-}
+# Names of grad_fn that differ from PyTorch's, and why.
+OTHER_NODE = {}
 
 
 def their_function(op):
@@ -109,7 +63,7 @@ def call_torch(case, leaves: list):
 
 
 def numbers(t):
-    return t.numpy(force=True) if isinstance(t, torch.Tensor) else np.asarray(t)
+    return t.detach().resolve_conj().resolve_neg().numpy() if isinstance(t, torch.Tensor) else np.asarray(t)
 
 
 def same(mine, theirs, rtol: float, what: str) -> None:
@@ -127,9 +81,7 @@ def test_row_computes_what_pytorch_does(name):
         except (RuntimeError, TypeError, ValueError, IndexError) as error:
             assert case.dtype != "float64", f"PyTorch refuses {case}: {error}"
             continue  # a dtype that PyTorch does not have the operator in
-        if case.refused is not None:
-            assert name in REFUSED and case.dtype == "complex128", f"{case}: {case.refused!r}"
-            continue
+        assert case.refused is None, f"{case}: {case.refused!r}"
         assert len(case.y) == len(theirs), str(case)
         for mine, their in zip(case.y, theirs, strict=True):
             same(mine, numbers(their), RTOL[case.dtype], str(case))
@@ -145,8 +97,8 @@ def same_gradients(case, leaves, theirs) -> None:
     ]
     assert pairs, f"{case}: PyTorch has no gradient"
     wanted = [t for t in leaves if t.requires_grad]
-    made, cotangents = zip(*pairs, strict=True)
-    found = torch.autograd.grad(made, wanted, cotangents, allow_unused=True)
+    found = torch.autograd.grad(*map(list, (
+        [t for t, _ in pairs], wanted, [g for _, g in pairs])), allow_unused=True)  # fmt: skip
     arrays = zip(case.arrays, case.by_rule, strict=True)
     mine = [g for a, g in arrays if isinstance(a, np.ndarray) and a.dtype.kind in "fc"]
     for i, (g, their) in enumerate(zip(mine, found, strict=True)):
