@@ -7,14 +7,6 @@ that XLA compiled. `explain()` says what was recorded and why it compiled.
 import math as _math
 
 from . import autograd, fft, linalg, nn, random, special
-from .autograd import (
-    enable_grad,
-    inference_mode,
-    is_grad_enabled,
-    is_inference_mode_enabled,
-    no_grad,
-    set_grad_enabled,
-)
 from .device import device
 from .draw import backward_graph, forward_graph
 from .dtypes import (
@@ -40,13 +32,19 @@ from .dtypes import (
     uint64,
 )
 from .dtypes import bool_ as bool
+from .engine import (
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    is_inference_mode_enabled,
+    no_grad,
+    set_grad_enabled,
+)
 from .random import Generator
 from .tape import RecompileWarning, assert_no_recompile, explain, set_default_dtype
 from .tape import run as sync
 from .tensor import NAMES as _NAMES
 from .tensor import Size, Tensor
-from .tensor import backward as _backward
-from .tensor import grad as _grad
 from .tensor.printing import set_printoptions
 from .version import __version__
 
@@ -59,9 +57,6 @@ pi, e, inf, nan = _math.pi, _math.e, _math.inf, _math.nan
 strided, contiguous_format, preserve_format, channels_last = (
     "torch.strided", "torch.contiguous_format", "torch.preserve_format", "torch.channels_last",
 )  # fmt: skip
-
-# `backward` and `grad` take Tensors, so they live above the package whose names they complete
-autograd.backward, autograd.grad = _backward, _grad
 
 # every operator that is a function: one list, made from the tables
 globals().update(_NAMES["torch"])

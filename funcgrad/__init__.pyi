@@ -8,6 +8,7 @@ from typing import Any
 from . import autograd as autograd
 from . import draw as draw
 from . import dtypes as dtypes
+from . import engine as engine
 from . import fft as fft
 from . import linalg as linalg
 from . import nn as nn

@@ -13,8 +13,8 @@ HOME = Path(__file__).parent.parent / "funcgrad"
 
 FLOORS = {
     "version": 0, "dtypes": 0, "device": 0, "random_stream": 0,
-    "op": 1, "ops": 2, "tape": 3, "autograd": 4, "tensor": 5,
-    "compile": 6, "distributed": 6, "draw": 6, "func": 6, "io": 6, "linalg": 6, "nn": 6, "optim": 6,
+    "op": 1, "ops": 2, "tape": 3, "engine": 4, "tensor": 5,
+    "autograd": 6, "compile": 6, "distributed": 6, "draw": 6, "func": 6, "io": 6, "linalg": 6, "nn": 6, "optim": 6,
     "random": 6, "special": 6, "fft": 6, "utils": 6,
     "__init__": 7, "__main__": 7, "bench": 7, "demo": 7, "stub": 7,
 }  # fmt: skip
@@ -96,7 +96,7 @@ def test_imports_point_down(file):
         ("op/row.py", "from .. import sync", 1),  # a name of funcgrad/__init__
         ("op/row.py", "from .. import dtypes\nfrom . import family\nimport jax", 0),
         ("dtypes.py", "from .device import device", 1),  # the ground floor's parts know nothing
-        ("tensor/call.py", "from ..autograd.leaf import Leaf\nfrom ..ops import load", 0),
+        ("tensor/call.py", "from ..engine.leaf import Leaf\nfrom ..ops import load", 0),
         ("demo/__init__.py", "import funcgrad as torch\nfrom ..bench import main", 0),
     ],
 )

@@ -1,11 +1,9 @@
-"""Floor 4. Differentiation: the reverse sweep, grad modes, leaves, `grad_fn`.
+"""Floor 6. `torch.autograd` as users meet it: the engine's modes and nodes, and what takes Tensors.
 
-Knows the tape and `op`. Must not know Tensors: what it hands to hooks and takes from them are Values.
+Knows the Tensor and what is below it. The sweep itself is `engine/`.
 """
 
-from ..tape import place
-from .leaf import Leaf
-from .modes import (
+from ..engine import (
     enable_grad,
     inference_mode,
     is_grad_enabled,
@@ -13,23 +11,17 @@ from .modes import (
     no_grad,
     set_grad_enabled,
 )
-from .node import AccumulateGrad, Node, OpNode, accumulate_node, node_of
-from .sweep import FREED, sweep
+from ..tensor import Tensor as Variable
+from ..tensor import backward, grad
 
 __all__ = [
-    "FREED",
-    "AccumulateGrad",
-    "Leaf",
-    "Node",
-    "OpNode",
-    "accumulate_node",
+    "Variable",
+    "backward",
     "enable_grad",
+    "grad",
     "inference_mode",
     "is_grad_enabled",
     "is_inference_mode_enabled",
     "no_grad",
-    "node_of",
-    "place",
     "set_grad_enabled",
-    "sweep",
 ]

@@ -1,6 +1,6 @@
 """Floor 5. The Tensor: methods, operators, in-place, views, printing, interop.
 
-Knows autograd, the tape and the tables. Must not know nn or optim. Importing it attaches the methods.
+Knows the engine, the tape and the tables. Must not know nn or optim. Importing it attaches the methods.
 """
 
 from . import create, functions, indexing, interop, more, operators

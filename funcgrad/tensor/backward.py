@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 
-from ..autograd import Leaf, place, sweep
+from ..engine import Leaf, place, sweep
 from ..op import REGISTRY
 from ..tape import Value, local, record, set_grad
 from .alias import put

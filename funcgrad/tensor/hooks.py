@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 
-from ..autograd import place
+from ..engine import place
 from ..tape import Value
 from .tensor import Tensor, leaf_of, value_of, wrap
 

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 
 from .. import dtypes
-from ..autograd import node_of
+from ..engine import node_of
 from ..tape import constant, force
 from .create import finish
 from .printing import array_repr

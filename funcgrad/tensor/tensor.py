@@ -8,9 +8,9 @@ from __future__ import annotations
 import warnings
 
 from .. import dtypes
-from ..autograd.leaf import Leaf
-from ..autograd.node import node_of
 from ..device import default_device
+from ..engine.leaf import Leaf
+from ..engine.node import node_of
 from ..op import REGISTRY
 from ..tape import LeafValue, Value, become_leaf, computed, force, leaf_value, record
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...autograd import no_grad
+from ...engine import no_grad
 from ...op import REGISTRY
 from ...tensor import NAMES, Tensor, composite
 from ...tensor.call import call
