@@ -18,6 +18,7 @@ from . import random as random
 from . import random_stream as random_stream
 from . import special as special
 from . import tape as tape
+from . import utils as utils
 from . import version as version
 from .tensor.tensor import Number as Number, Size as Size, Tensor as Tensor
 from .dtypes import DType as DType
@@ -435,6 +436,8 @@ int16: DType
 int32: DType
 int64: DType
 int8: DType
+is_anomaly_check_nan_enabled: Any
+is_anomaly_enabled: Any
 is_grad_enabled: Any
 is_inference_mode_enabled: Any
 long: DType

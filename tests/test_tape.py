@@ -9,7 +9,7 @@ import pytest
 
 import funcgrad as torch
 from funcgrad.tape import limit, local, stats
-from funcgrad.tape.trace import root
+from funcgrad.tape.trace import Mode, root
 
 
 def counted(f):
@@ -215,7 +215,7 @@ def test_programs_are_bounded():
             assert stats.programs <= 5
             torch.ones(n) + 1
             torch.sync()
-        steps, stack = 0, list(root(True, torch.float32).children.values())
+        steps, stack = 0, list(root(Mode(True, torch.float32)).children.values())
         while stack:
             stack.extend(stack.pop().children.values())
             steps += 1

@@ -11,17 +11,39 @@ from ..engine import (
     no_grad,
     set_grad_enabled,
 )
-from ..tensor import Tensor as Variable
+from ..engine.saved import SavedTensor
 from ..tensor import backward, grad
+from . import anomaly_mode, forward_ad, function, grad_mode, graph, profiler
+from .anomaly_mode import (
+    detect_anomaly,
+    is_anomaly_check_nan_enabled,
+    is_anomaly_enabled,
+    set_detect_anomaly,
+)
+from .function import Function, InplaceFunction
+from .variable import Variable
 
 __all__ = [
+    "Function",
+    "InplaceFunction",
+    "SavedTensor",
     "Variable",
+    "anomaly_mode",
     "backward",
+    "detect_anomaly",
     "enable_grad",
+    "forward_ad",
+    "function",
     "grad",
+    "grad_mode",
+    "graph",
     "inference_mode",
+    "is_anomaly_check_nan_enabled",
+    "is_anomaly_enabled",
     "is_grad_enabled",
     "is_inference_mode_enabled",
     "no_grad",
+    "profiler",
+    "set_detect_anomaly",
     "set_grad_enabled",
 ]

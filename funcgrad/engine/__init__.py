@@ -1,9 +1,23 @@
 """Floor 4. Differentiation: the reverse sweep, grad modes, leaves, `grad_fn`.
 
-Knows the tape and `op`. Must not know Tensors: what it hands to hooks and takes from them are Values.
+Knows the tape and `op`. Must not know Tensors: what it hands to hooks and takes from them goes through `face`.
 """
 
 from ..tape import place
+from . import anomaly
+from .attached import (
+    FREED,
+    Attached,
+    NodeHook,
+    RemovableHandle,
+    attached_to,
+    checked,
+    run_after,
+    run_before,
+)
+from .batch import Batched, batched, unbatched
+from .face import Face
+from .forward import Dual, dual, enter_level, exit_level
 from .leaf import Leaf
 from .modes import (
     enable_grad,
@@ -13,23 +27,64 @@ from .modes import (
     no_grad,
     set_grad_enabled,
 )
-from .node import AccumulateGrad, Node, OpNode, accumulate_node, node_of
-from .sweep import FREED, sweep
+from .node import (
+    AccumulateGrad,
+    GradientEdge,
+    Node,
+    OpNode,
+    accumulate_node,
+    arg_specs,
+    edge_of_value,
+    node_at,
+    node_of,
+    step_of,
+)
+from .saved import SavedTensor, pack, positions, saved_value
+from .sweep import sweep
+from .task import GraphTask, current_task, queue_callback
 
 __all__ = [
     "FREED",
     "AccumulateGrad",
+    "Attached",
+    "Batched",
+    "Dual",
+    "Face",
+    "GradientEdge",
+    "GraphTask",
     "Leaf",
     "Node",
+    "NodeHook",
     "OpNode",
+    "RemovableHandle",
+    "SavedTensor",
     "accumulate_node",
+    "anomaly",
+    "arg_specs",
+    "attached_to",
+    "batched",
+    "checked",
+    "current_task",
+    "dual",
+    "edge_of_value",
     "enable_grad",
+    "enter_level",
+    "exit_level",
     "inference_mode",
     "is_grad_enabled",
     "is_inference_mode_enabled",
     "no_grad",
+    "node_at",
     "node_of",
+    "pack",
     "place",
+    "positions",
+    "queue_callback",
+    "run_after",
+    "run_before",
+    "saved_value",
     "set_grad_enabled",
+    "step_of",
     "sweep",
+    "unbatched",
 ]

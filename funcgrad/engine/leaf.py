@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+
+from .attached import Attached
+
 
 class Leaf:
     """The place of `.grad`.
@@ -11,15 +15,28 @@ class Leaf:
     hooks  on the gradient before it is accumulated: Value -> Value or None
     after  called once it has been accumulated
     node   weak reference to the AccumulateGrad facade
+    lock   held while a gradient is added, for backwards from several threads
     """
 
-    __slots__ = ("__weakref__", "after", "grad", "hooks", "node", "owner")
+    __slots__ = ("__weakref__", "_attached", "after", "grad", "hooks", "lock", "node", "owner")
 
     def __init__(self, owner):
         self.owner, self.grad = owner, None
         self.hooks: list = []
         self.after: list = []
-        self.node = None
+        self.node = self._attached = None
+        self.lock = threading.RLock()
+
+    def attached(self) -> Attached:
+        """The hooks on its node, made when first asked for."""
+        if self._attached is None:
+            self._attached = Attached()
+        return self._attached
+
+    @property
+    def watched(self) -> bool:
+        """Whether any hook has to see its gradient."""
+        return bool(self.hooks or self.after) or self._attached is not None
 
     def restore(self, value, failed) -> None:
         """A run failed: the owner names `value` again if what it names now has `failed`, and a gradient that was to

@@ -3,11 +3,13 @@
 Knows JAX and `dtypes`. Must not know tapes, Tensors, or any particular operator.
 """
 
+from .batch import batch_op
 from .derive import backward_op, jax_rule
 from .family import FAMILIES, Family
 from .row import REGISTRY, Op, op
 from .sample import Sample, draw, sample
 from .signature import Arg, Signature
+from .tangent import tangent_op
 
 __all__ = [
     "FAMILIES",
@@ -18,8 +20,10 @@ __all__ = [
     "Sample",
     "Signature",
     "backward_op",
+    "batch_op",
     "draw",
     "jax_rule",
     "op",
     "sample",
+    "tangent_op",
 ]

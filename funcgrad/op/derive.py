@@ -62,12 +62,15 @@ def backward_op(op: Op) -> Op:
     Parameters: `nout` (None for a bare output), `needs` (which inputs' cotangents to return), `dtype`
     (what the inputs were promoted to, or None) and `params`, the items of `op`'s own. Result: a tuple.
     """
-    if op.derived is None:
-        internal = FAMILIES["internal"]
-        forward = partial(_apply_rule, op.rule)
-        node = partial(_second_name, op)
-        op.derived = Op(op.name + "_backward", forward, _own_vjp(forward), internal, node=node, results=_results)
-    return op.derived
+    if op.backward is None:
+        op.backward = derived(op, "backward", partial(_apply_rule, op.rule), _results)
+    return op.backward
+
+
+def derived(op: Op, what: str, forward, results=None) -> Op:
+    """An operator made from `op`, whose own rule is `jax.vjp` of its forward."""
+    fields = {"node": partial(_second_name, op), "results": results, "exact": True}
+    return Op(f"{op.name}_{what}", forward, _own_vjp(forward), FAMILIES["internal"], **fields)
 
 
 def _results(specs, params: dict):
@@ -89,13 +92,13 @@ def _apply_rule(rule, *arrays, nout, needs, dtype, params):
     n = nout or 1
     gs, ys, xs = arrays[:n], arrays[n : 2 * n], arrays[2 * n :]
     cast = xs if dtype is None else tuple(None if x is None else x.astype(dtype.np) for x in xs)
-    gs = tuple(_conj(_materialise(g, y)) for g, y in zip(gs, ys, strict=True))
+    gs = tuple(conj(_materialise(g, y)) for g, y in zip(gs, ys, strict=True))
     g, y = (gs[0], ys[0]) if nout is None else (gs, ys)
     found = rule(g, y, *cast, **dict(params))
     if len(xs) == 1 and not isinstance(found, tuple):
         found = (found,)
     return tuple(
-        _fit(_conj(c), x) for c, x, need in zip(found, xs, needs, strict=True) if need
+        fit(conj(c), x) for c, x, need in zip(found, xs, needs, strict=True) if need
     )
 
 
@@ -105,12 +108,12 @@ def _materialise(g, y):
     return jnp.zeros(y.shape, y.dtype)
 
 
-def _conj(x):
+def conj(x):
     """PyTorch's gradient is the conjugate of JAX's."""
     return lax.conj(x) if x is not None and jnp.issubdtype(x.dtype, jnp.complexfloating) else x
 
 
-def _fit(ct, x):
+def fit(ct, x):
     """The cotangent as the input is: summed over broadcast dimensions, real for a real input, its dtype."""
     if ct is None:
         return jnp.zeros(x.shape, x.dtype)

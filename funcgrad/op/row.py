@@ -28,22 +28,28 @@ class Op:
 
     __slots__ = (
         "aliases",
-        "derived",
+        "backward",
+        "batch",
         "domain",
+        "edges",
+        "exact",
         "family",
         "forward",
         "host",
         "infer",
         "name",
         "node",
+        "node_class",
         "out",
         "own_rule",
         "promote",
+        "reads",
         "results",
         "rule",
         "samples",
         "sig",
         "skip",
+        "tangent",
         "variants",
         "where",
         "write",
@@ -62,8 +68,18 @@ class Op:
         self.host: str | None = over.pop("host", None)  # why this row calls back to the host
         # for a derived row: (specs of the arrays, params) -> [(shape, dtype)], a tuple of outputs
         self.results: Callable | None = over.pop("results", None)
+        # which arrays the backward reads, where that is declared: params -> (positions of outputs, of arguments)
+        self.reads: Callable | None = over.pop("reads", None)
+        # how many of the first arguments have an edge in `next_functions`: params -> number; None for all
+        self.edges: Callable | None = over.pop("edges", None)
+        self.node_class: type | None = over.pop("node_class", None)  # of its grad_fn, None for the engine's own
+        # its results want a gradient only if an input that they depend on does (a rule gets more than it reads)
+        self.exact: bool = over.pop("exact", False)
         self.skip: str | None = over.pop("skip", None)  # why a property test leaves this row out
-        self.derived: Op | None = None
+        # the operators made from this one, when first asked for: see `derive`, `tangent`, `batch`
+        self.backward: Op | None = None
+        self.tangent: Op | None = None
+        self.batch: Op | None = None
         if over:
             raise TypeError(f"op {name!r}: unknown fields {sorted(over)}")
         if self.sig is None and self.where is not None:

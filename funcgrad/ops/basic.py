@@ -20,6 +20,7 @@ op("unit", _filled(1), None, "internal")
 # the same array without its history
 op("detach", lambda x: x, None, "internal", samples=lambda: [sample((2, 3))])
 # new data under an old history: what an in-place write under no_grad does to a tensor that has one
+op("barrier", lambda *arrays: tuple(lax.optimization_barrier(arrays)), None, "internal")
 op("with_data", lambda x, new: jnp.broadcast_to(new, x.shape).astype(x.dtype), lambda g, y, x, new: (g, None),
    "internal", samples=lambda: [sample((2, 3), (2, 3))])  # fmt: skip
 

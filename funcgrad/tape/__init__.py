@@ -5,21 +5,35 @@ the design.
 """
 
 from .cache import limit
+from .lifted import Lifted, base, innermost, lift_again, new_level, remember
 from .program import Program
 from .reasons import RecompileWarning, assert_no_recompile, explain
 from .record import ready, record
 from .residuals import backward_params, reads
 from .run import force, run
 from .stats import Stats, stats
-from .tape import Tape, constant, local, pending_value, set_default_dtype, set_grad
-from .trace import INPUT, LEAF, Trace, specs_of
+from .tape import (
+    VALUES,
+    Tape,
+    constant,
+    exact,
+    local,
+    pending_value,
+    set_default_dtype,
+    set_grad,
+    set_scope,
+    set_watch,
+)
+from .trace import INPUT, LEAF, Trace, promoted, specs_of
 from .value import Failed, LeafValue, Spec, Value, become_leaf, computed, leaf_value, place, spec
 
 __all__ = [
     "INPUT",
     "LEAF",
+    "VALUES",
     "Failed",
     "LeafValue",
+    "Lifted",
     "Program",
     "RecompileWarning",
     "Spec",
@@ -29,22 +43,31 @@ __all__ = [
     "Value",
     "assert_no_recompile",
     "backward_params",
+    "base",
     "become_leaf",
     "computed",
     "constant",
+    "exact",
     "explain",
     "force",
+    "innermost",
     "leaf_value",
+    "lift_again",
     "limit",
     "local",
+    "new_level",
     "pending_value",
     "place",
+    "promoted",
     "reads",
     "ready",
     "record",
+    "remember",
     "run",
     "set_default_dtype",
     "set_grad",
+    "set_scope",
+    "set_watch",
     "spec",
     "specs_of",
     "stats",

@@ -43,11 +43,11 @@ def live_slots(tape: Tape) -> tuple[int, ...]:
 def plan_for(tape: Tape, live: tuple[int, ...]) -> Plan:
     """What a run of `tape` must produce for the Values and graphs alive now."""
     nodes = tuple([s for s, n in tape.nodes.items() if n() is not None])
-    return _plan(tape.trace, live, nodes, tape.freed)
+    return _plan(tape.trace, live, nodes, tape.freed, frozenset(tape.packed))
 
 
-def _plan(trace: Trace, live: tuple, nodes: tuple, freed: tuple) -> Plan:
-    key = (live, nodes, freed, settings())
+def _plan(trace: Trace, live: tuple, nodes: tuple, freed: tuple, packed: frozenset) -> Plan:
+    key = (live, nodes, freed, packed, settings())
     plan = trace.plans.get(key)
     if plan is None:
         steps = trace.steps()
@@ -57,7 +57,7 @@ def _plan(trace: Trace, live: tuple, nodes: tuple, freed: tuple) -> Plan:
         for t in steps:
             if t.first in nodes:
                 roots.update(t.outs)
-        readers = keep(steps, roots, freed, specs) if roots else {}
+        readers = keep(steps, roots, freed, packed, specs) if roots else {}
         residual = sorted(s for s in readers if s not in given and s not in live)
         plan = trace.plans[key] = Plan((*live, *residual), readers)
     return plan
@@ -95,7 +95,7 @@ def _superset(trace: Trace, plan: Plan, donatable: frozenset) -> tuple[Program |
     is settled. One that could donate more serves once; the second time the exact program is compiled."""
     want, best = set(plan.outputs), None
     now = settings()
-    for (_, _, _, under), other in trace.plans.items():
+    for (*_, under), other in trace.plans.items():
         for program in other.programs.values() if under == now else ():
             if program.hosts and other is not plan:
                 continue  # what it would call back for nothing may fail

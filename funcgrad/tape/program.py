@@ -130,7 +130,7 @@ def evaluate(t: Trace, env: dict) -> None:
         to = t.dtype.np
         arrays = [x if x is None or x.dtype == to else lax.convert_element_type(x, to) for x in arrays]
     try:
-        with jax.named_scope(t.op.name):
+        with jax.named_scope("/".join((*t.mode.scope, t.op.name))):
             out = t.op.forward(*arrays, **t.params)
     except Exception as error:
         error.add_note(f"while lowering {t.op.name}, recorded at {t.line}")

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from ..op import Op
 from . import boundary, cache, run
+from .lifted import Lifted, innermost
 from .tape import VALUES, local, pending_value
 from .trace import extend, scalar_key
 from .value import LeafValue, Value
 
+WATCHED = "watched"
+
 
 def record(op: Op, args, params: dict | None = None):
-    """Record `op` of Values, Python scalars and None. A Value, or a tuple of them.
+    """Record `op` of Values, Python scalars and None. A Value, or a tuple of them; Lifted if an operand is.
 
     Raises the operator's own errors (wrong shapes, dtypes, dims) and records nothing then.
     """
     params = params or {}
     for a in args:
-        if a.__class__ in VALUES and a.tape is not local.tape:
-            ready(a)
+        if a.__class__ in VALUES:
+            if a.tape is not local.tape:
+                ready(a)
+        elif isinstance(a, Lifted):
+            return innermost(args).process(op, args, params)
     tape = local.tape
     key: list = [op]
     numbers = []
@@ -30,12 +36,24 @@ def record(op: Op, args, params: dict | None = None):
             key.append(scalar_key(a))
             numbers.append(a)
     found = (*key, *params.items())
+    if local.watch:  # not where the hot path would find it
+        found = (WATCHED, *found)
     child = tape.trace.children.get(found)
     if child is None:
         if boundary.cuts(tape):
             run.run()
             return record(op, args, params)
         child = extend(tape.trace, found, op, key[1:], args, numbers, params)
+    made = _made(tape, child, numbers)
+    for see in local.watch:
+        other = see(tape, child, args, made if made.__class__ is tuple else (made,))
+        if other is not None:
+            made = other if made.__class__ is tuple else other[0]
+    return made
+
+
+def _made(tape, child, numbers):
+    """Take the step `child`: the Values it makes."""
     for i, slot in enumerate(child.scalar_slots):
         if numbers[i] is not child.consts[i]:
             cache.met(child, i, numbers[i])

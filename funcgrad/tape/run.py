@@ -12,6 +12,7 @@ import itertools
 import numpy as np
 
 from . import cache
+from .lifted import Lifted
 from .plan import live_slots, plan_for, program_for
 from .program import lower
 from .stats import stats
@@ -50,6 +51,8 @@ def run() -> None:
 
 def force(v: Value):
     """The array of `v`, after a run if it takes one."""
+    if isinstance(v, Lifted):
+        return v.force()
     if not hasattr(v, "array"):
         if _home(v) is local.tape:
             run()

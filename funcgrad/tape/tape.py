@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import threading
 
+import numpy as np
+
 from .. import dtypes
-from .trace import INPUT, Trace, input_step, leaf_step, mode_step, root
+from .trace import INPUT, Mode, Trace, input_step, leaf_step, mode_step, root
 from .value import Failed, LeafValue, Spec, Value, computed, spec
 
 VALUES = frozenset({Value, LeafValue})
@@ -46,6 +48,10 @@ class Tape:
     swept    a backward has been recorded here
     freed    one frozenset of steps (by first slot) for each backward that freed its graph
     hooks    slot -> list of hooks on the gradient of what is there
+    attached first slot of a step -> what the engine keeps of this one taking of it (hooks, a backward in Python)
+    packed   (first slot of a step, position) -> what its backward asks for that saved array instead of having it
+             kept; positions are 0, 1, ... among the arguments and -1, -2, ... among the outputs
+    lifted   slot -> how the transforms see what is there, the outermost first (see `lifted`)
     nodes    first slot -> weak reference to its grad_fn facade
     journal  what to put back when a run fails: id -> (weak reference, attribute, old value)
     kept     once done: slot -> array, what the rules of the live graphs will read
@@ -55,8 +61,8 @@ class Tape:
     """
 
     __slots__ = (
-        "__weakref__", "done", "edges", "entered", "freed", "hooks", "inputs", "journal", "kept", "lock",
-        "nodes", "pending", "readers", "scalars", "serial", "swept", "trace",
+        "__weakref__", "attached", "done", "edges", "entered", "freed", "hooks", "inputs", "journal", "kept", "lifted",
+        "lock", "nodes", "packed", "pending", "readers", "scalars", "serial", "swept", "trace",
     )  # fmt: skip
 
     def __init__(self, trace: Trace):
@@ -67,6 +73,9 @@ class Tape:
         self.entered: dict[int, Value] = {}
         self.scalars: dict[int, object] = {}
         self.hooks: dict[int, list] = {}
+        self.attached: dict[int, object] = {}
+        self.packed: dict[tuple[int, int], object] = {}
+        self.lifted: dict[int, list] = {}
         self.nodes: dict[int, object] = {}
         self.journal: dict[int, tuple] = {}
         self.freed: tuple[frozenset, ...] = ()
@@ -84,7 +93,7 @@ class Tape:
 
     def enter(self, v: Value) -> int:
         if v.__class__ is LeafValue and v.home is self:
-            if not self.trace.grad:
+            if not self.trace.mode.grad:
                 return v.slot
             self.trace = child = leaf_step(self.trace, v.slot, v.spec)
         else:
@@ -104,6 +113,9 @@ class Tape:
             self.pending[slot] = found
         return found
 
+    def spec_of(self, slot: int | None) -> Spec | None:
+        return None if slot is None else self.spec_at(slot)
+
     def spec_at(self, slot: int) -> Spec:
         node = self.trace
         while not (node.first <= slot < node.nslots or slot in node.scalar_slots):
@@ -114,11 +126,19 @@ class Tape:
 
 
 class _Local(threading.local):
-    """This thread's tape and modes."""
+    """This thread's tape and modes.
+
+    watch  callables (tape, step, arguments, Values made) that see every operation as it is recorded; one may return
+           other Values to go on with
+    """
 
     def __init__(self):
-        self.grad = True
-        self.tape = Tape(root(True, dtypes.get_default_dtype()))
+        self.grad, self.scope, self.watch = True, (), ()
+        self.tape = Tape(root(_mode(self)))
+
+
+def _mode(local: _Local) -> Mode:
+    return Mode(local.grad, dtypes.get_default_dtype(), local.scope, bool(local.watch))
 
 
 local = _Local()
@@ -130,7 +150,7 @@ def current() -> Tape:
 
 def fresh() -> Tape:
     """Begin a new Tape in this thread."""
-    local.tape = Tape(root(local.grad, dtypes.get_default_dtype()))
+    local.tape = Tape(root(_mode(local)))
     return local.tape
 
 
@@ -141,23 +161,42 @@ def set_grad(mode: bool) -> None:
         _mode_changed()
 
 
+def set_scope(scope: tuple[str, ...]) -> None:
+    """The names under which the compiled program shows what this thread records from here on."""
+    local.scope = scope
+    _mode_changed()
+
+
+def set_watch(watch: tuple) -> None:
+    """Who sees every operation that this thread records from here on (see `_Local`)."""
+    local.watch = watch
+    _mode_changed()
+
+
 def set_default_dtype(d: dtypes.DType) -> None:
     dtypes.assign_default_dtype(d)
     _mode_changed()
 
 
 def _mode_changed() -> None:
-    tape = local.tape
+    tape, mode = local.tape, _mode(local)
     if tape.trace.parent is None:
-        tape.trace = root(local.grad, dtypes.get_default_dtype())
-    else:
-        tape.trace = mode_step(tape.trace, local.grad, dtypes.get_default_dtype())
+        tape.trace = root(mode)
+    elif tape.trace.mode != mode:
+        tape.trace = mode_step(tape.trace, mode)
 
 
 def pending_value(tape: Tape, slot: int, spec_: Spec) -> Value:
     v = Value()
     v.tape, v.slot, v.spec = tape, slot, spec_
     return v
+
+
+def exact(a, dtype: dtypes.DType | None):
+    """A Python number in that dtype, as an operator that promotes would read it: not by way of the default dtype."""
+    if dtype is None or a is None or hasattr(a, "spec"):
+        return a
+    return constant(np.asarray(a, dtype.np), dtype)
 
 
 def constant(array, dtype: dtypes.DType | None = None, needs: bool = False) -> Value:

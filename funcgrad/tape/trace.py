@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from functools import partial
+from typing import NamedTuple
 
 import jax
 
@@ -16,12 +17,13 @@ from .. import dtypes
 from ..op import Op
 from ..op.family import compute_dtype
 from .stats import stats
+from .uses import uses
 from .value import Spec, spec
 from .where import user_line
 
 INPUT = "input"  # a computed Value enters the tape
 LEAF = "leaf"  # a pending Value becomes a leaf of the graph
-MODE = "mode"  # grad mode or default dtype changed
+MODE = "mode"  # what holds for the steps that follow: see `Mode`
 SCALARS = frozenset({bool, int, float, complex})
 
 
@@ -29,6 +31,21 @@ def scalar_key(value):
     """What a scalar contributes to a key: its type; a complex one (rare) its value too, so that it never varies."""
     kind = value.__class__
     return (kind, value) if kind is complex else kind
+
+
+class Mode(NamedTuple):
+    """What holds for the steps of a path from here on, whatever they are.
+
+    grad     what is recorded may want a gradient
+    default  the default dtype
+    scope    names that the compiled program gives these steps, outermost first
+    watched  somebody sees every step: none may be taken without `record` (see `local.watch`)
+    """
+
+    grad: bool
+    default: dtypes.DType
+    scope: tuple[str, ...] = ()
+    watched: bool = False
 
 
 class Varied:
@@ -51,12 +68,12 @@ class Trace:
         "cut",
         "dtype",
         "first",
-        "grad",
         "jumps",
         "key",
         "kind",
         "kinds",
         "line",
+        "mode",
         "nops",
         "nslots",
         "odd",
@@ -69,17 +86,19 @@ class Trace:
         "single",
         "spec",
         "specs",
+        "wants",
     )
 
-    def __init__(self, parent: Trace | None, key, kind, nslots: int, grad: bool, nops: int):
+    def __init__(self, parent: Trace | None, key, kind, nslots: int, mode: Mode, nops: int):
         self.parent, self.key, self.kind = parent, key, kind
-        self.nslots, self.grad, self.nops = nslots, grad, nops
+        self.nslots, self.mode, self.nops = nslots, mode, nops
         self.children: dict = {}
         self.op: Op | None = None
         self.args, self.params, self.dtype = (), {}, None
         self.specs: tuple[Spec, ...] = ()
         self.spec, self.single, self.first = None, True, parent.nslots if parent is not None else 0
         self.consts, self.kinds, self.scalar_slots = [], (), ()
+        self.wants: frozenset[int] = frozenset()  # positions of the arguments that a gradient goes on to
         self.plans: dict = {}
         self.jumps: dict = {}
         self.cut, self.period, self.line = False, 0, None
@@ -116,11 +135,11 @@ def same_number(a, b) -> bool:
 _roots: dict[tuple, Trace] = {}
 
 
-def root(grad: bool, default: dtypes.DType) -> Trace:
+def root(mode: Mode) -> Trace:
     """Where paths start: one root for each mode."""
-    key = (MODE, grad, default)
+    key = (MODE, mode)
     if key not in _roots:
-        _roots[key] = Trace(None, key, MODE, 0, grad, 0)
+        _roots[key] = Trace(None, key, MODE, 0, mode, 0)
     return _roots[key]
 
 
@@ -134,11 +153,11 @@ def specs_of(steps: list[Trace]) -> dict[int, Spec]:
     return specs
 
 
-def mode_step(trace: Trace, grad: bool, default: dtypes.DType) -> Trace:
-    key = (MODE, grad, default)
+def mode_step(trace: Trace, mode: Mode) -> Trace:
+    key = (MODE, mode)
     child = trace.children.get(key)
     if child is None:
-        child = Trace(trace, key, MODE, trace.nslots, grad, trace.nops)
+        child = Trace(trace, key, MODE, trace.nslots, mode, trace.nops)
         trace.children[key] = child
     return child
 
@@ -148,7 +167,7 @@ def input_step(trace: Trace, spec_: Spec) -> Trace:
     key = (INPUT, spec_)
     child = trace.children.get(key)
     if child is None:
-        child = Trace(trace, key, INPUT, trace.nslots + 1, trace.grad, trace.nops)
+        child = Trace(trace, key, INPUT, trace.nslots + 1, trace.mode, trace.nops)
         child.specs, child.spec, child.line = (spec_,), spec_, user_line()
         trace.children[key] = child
     return child
@@ -159,7 +178,7 @@ def leaf_step(trace: Trace, slot: int, spec_: Spec) -> Trace:
     key = (LEAF, slot)
     child = trace.children.get(key)
     if child is None:
-        child = Trace(trace, key, LEAF, trace.nslots + 1, trace.grad, trace.nops)
+        child = Trace(trace, key, LEAF, trace.nslots + 1, trace.mode, trace.nops)
         child.args, child.specs, child.spec, child.line = (slot,), (spec_,), spec_, user_line()
         trace.children[key] = child
     return child
@@ -176,18 +195,39 @@ def extend(trace: Trace, key: tuple, op: Op, slots: list, args, numbers: list, p
     specs = tuple(a.spec if s.__class__ is int else None for a, s in zip(args, slots, strict=True))
     dtype, results, nout = infer(op, tuple(s and s.plain for s in specs), slots, numbers, params)
     first = trace.nslots + len(numbers)
-    needs = trace.grad and op.rule is not None and any(s is not None and s.needs for s in specs)
-    child = Trace(trace, key, op, first + len(results), trace.grad, trace.nops + 1)
+    wants = {i for i, s in enumerate(specs) if s is not None and s.needs} if trace.mode.grad and op.rule else set()
+    if wants and op.exact:
+        wants &= uses(op, specs, [_struct(s, k) for s, k in zip(specs, slots, strict=True)], params)
+    needs = bool(wants)
+    child = Trace(trace, key, op, first + len(results), trace.mode, trace.nops + 1)
     places = iter(range(trace.nslots, first))
     child.args = tuple(s if s is None or s.__class__ is int else next(places) for s in slots)
     child.op, child.params, child.dtype, child.line = op, dict(params), dtype, line
     child.specs = tuple(spec(shape, dt, needs and dt.differentiable) for shape, dt in results)
+    child.wants = frozenset(wants)
     child.spec, child.single, child.first = child.specs[0] if child.specs else None, nout is None, first
     child.consts, child.kinds = list(numbers), tuple(n.__class__ for n in numbers)
     child.scalar_slots = tuple(range(trace.nslots, first))
     child.odd = bool(numbers) or nout is not None  # what the hot path must look at twice
     trace.children[key] = child
     return child
+
+
+def promoted(op: Op, args, params: dict) -> dtypes.DType | None:
+    """What `op` casts these Values, scalars and None to. Raises what recording them would raise."""
+    slots = [0 if hasattr(a, "spec") else None if a is None else scalar_key(a) for a in args]
+    specs = tuple(a.spec.plain if s == 0 else None for a, s in zip(args, slots, strict=True))
+    numbers = [a for a, s in zip(args, slots, strict=True) if s is not None and s != 0]
+    return infer(op, specs, slots, numbers, params)[0]
+
+
+def _struct(s: Spec | None, key):
+    if s is not None:
+        return s.struct
+    if key is None:
+        return None
+    kind = key if key.__class__ is type else key[0]
+    return jax.ShapeDtypeStruct((), dtypes.scalar_dtype(kind()).np)
 
 
 _inferred: dict[tuple, tuple] = {}

@@ -124,5 +124,9 @@ def place(v: Value):
         return v.leaf
     if not v.spec.needs:
         return None
+    while not isinstance(v, _Fields):  # a transform's: see `lifted`
+        v = v.inner
+        if v.leaf is not None:
+            return v.leaf
     tape = v.tape if v.tape is not None else v.graph
     return None if tape is None else (tape, v.slot)

@@ -24,6 +24,12 @@ NO_GRAD_VIEW = (
     "you want the inplace to be tracked)."
 )
 
+CUSTOM = (
+    "This view was created inside a custom Function (or because an input was returned as-is) and the autograd logic to "
+    "handle view+inplace would override the custom backward associated with the custom Function, leading to incorrect "
+    "gradients. This behavior is forbidden. You can fix this by cloning the output of the custom Function."
+)
+
 
 class Storage:
     """What aliases share. `base` holds the base's Value once two of them could need it."""
@@ -49,12 +55,13 @@ class Storage:
 class Cut:
     """How a view was made from its base: (op, params) steps, and what may be done with it."""
 
-    __slots__ = ("detached", "grad", "leaf", "multi", "own_version", "steps")
+    __slots__ = ("custom", "detached", "grad", "leaf", "multi", "own_version", "steps")
 
     def __init__(self, steps, grad: bool, detached: bool = False, multi: str | None = None):
         self.steps, self.grad, self.detached, self.multi = steps, grad, detached, multi
         self.own_version: int | None = None  # `.data` does not share the version
         self.leaf = False  # it became a leaf of its own
+        self.custom: tuple[int, str] | None = None  # the output of a custom Function, which cannot be cut again
 
 
 def make_view(base: Tensor, op: Op, params: dict, out: Tensor | tuple[Tensor, ...], extra: tuple = ()):
@@ -76,6 +83,17 @@ def make_view(base: Tensor, op: Op, params: dict, out: Tensor | tuple[Tensor, ..
     return out
 
 
+def custom_view(t: Tensor, raw: Tensor, output_nr: int, function: str) -> Tensor:
+    """Register the output `t` of a custom Function as sharing the memory of `raw`, what its forward returned."""
+    cut = raw.__dict__.get("_cut")
+    if raw._storage is None:
+        raw._storage = Storage(raw)
+    made = Cut(cut.steps if cut is not None else (), True)
+    made.custom = (output_nr, function)
+    _join(t, raw._storage, made)
+    return t
+
+
 def _join(t: Tensor, storage: Storage, cut: Cut) -> None:
     t._storage, t._cut = storage, cut
     storage.add(t)
@@ -91,6 +109,12 @@ def detached(v: Value) -> Value:
 def refresh(t: Tensor) -> Value:
     """The Value of a stale view, cut again from its base."""
     cut, v = t._cut, t._storage.base_value()
+    if cut.custom is not None:
+        i, name = cut.custom
+        raise RuntimeError(
+            f"Output {i} of {name} is a view and its base or another view of its base has been modified inplace. "
+            + CUSTOM
+        )
     mode = local.grad
     set_grad(cut.grad and not cut.detached)
     try:
@@ -121,6 +145,9 @@ def check_writable(t: Tensor) -> None:
     v = value_of(t)
     if v.leaf is not None:
         raise RuntimeError(LEAF_WRITE)
+    if cut is not None and cut.custom is not None and v.spec.needs:
+        i, name = cut.custom
+        raise RuntimeError(f"Output {i} of {name} is a view and is being modified inplace. {CUSTOM}")
     if cut is None or cut.detached:
         return
     root = t._storage.root()

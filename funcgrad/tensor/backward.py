@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Mapping, Sequence
 
-from ..engine import Leaf, place, sweep
+from ..engine import (
+    GradientEdge,
+    GraphTask,
+    Leaf,
+    batched,
+    place,
+    run_after,
+    run_before,
+    sweep,
+    unbatched,
+)
 from ..op import REGISTRY
 from ..tape import Value, local, record, set_grad
 from .alias import put
-from .tensor import Tensor, leaf_of, value_of, wrap
+from .tensor import Size, Tensor, leaf_of, value_of, wrap
 
 CYCLE = (
     "Using backward() with create_graph=True will create a reference cycle between the parameter and its gradient "
@@ -17,15 +28,20 @@ CYCLE = (
     "have to use this function, make sure to reset the .grad fields of your parameters to None after use to break "
     "the cycle and avoid the leak."
 )
+BATCHED = (
+    "If `is_grads_batched=True`, we interpret the first dimension of each grad_output as the batch dimension. The "
+    "sizes of the remaining dimensions are expected to match the shape of corresponding output, but a mismatch was "
+    "detected: "
+)
 
 
 def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, grad_variables=None, inputs=None):
     """Gradients of `tensors` with respect to the leaves, summed into their `.grad`.
 
-    tensors       a Tensor or a sequence of them
+    tensors       a Tensor or a GradientEdge, or a sequence of them
     grad_tensors  a cotangent for each, None where it is a scalar
     retain_graph  keep the graph (default: `create_graph`)
-    inputs        a Tensor or a sequence: only these accumulate (they need not be leaves)
+    inputs        a Tensor, GradientEdge, or a sequence or dict of them: only these accumulate (they need not be leaves)
 
     Raises RuntimeError as PyTorch does: no graph, an implicit gradient of a non-scalar, a graph that a
     backward before has freed.
@@ -47,19 +63,18 @@ def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, 
         warnings.warn(CYCLE, UserWarning, stacklevel=3)
     retain = create_graph if retain_graph is None else retain_graph
     roots = _roots(outputs, grad_tensors)
-    targets = None if inputs is None else [place(value_of(t)) for t in inputs]
-    if targets is not None and any(t is None for t in targets):
-        raise RuntimeError("One of the differentiated Tensors does not require grad")
-    found = sweep(roots, targets, retain=retain, create=create_graph)
-    for leaf, g in found.leaves.items():
-        if leaf.grad is None and not leaf.hooks and not leaf.after:
-            leaf.grad = wrap(g)
-        else:
-            accumulate(leaf, g, create_graph)
-    if inputs is not None:
-        for i, (t, target) in enumerate(zip(inputs, targets, strict=True)):
-            if target.__class__ is not Leaf and i in found.targets:
-                _accumulate(leaf_of(t), found.targets[i], create_graph)
+    targets = None if inputs is None else _targets(inputs)
+    with GraphTask(roots, targets, retain=retain, create=create_graph) as task:
+        found = sweep(task)
+        for leaf, g in found.leaves.items():
+            if leaf.grad is None and not leaf.watched:
+                leaf.grad = wrap(g)
+            else:
+                accumulate(leaf, g, create_graph)
+        if inputs is not None:
+            for i, (t, target) in enumerate(zip(inputs, targets, strict=True)):
+                if target.__class__ is not Leaf and i in found.targets and isinstance(t, Tensor):
+                    _accumulate(leaf_of(t), found.targets[i], create_graph)
 
 
 def grad(
@@ -75,7 +90,10 @@ def grad(
 ):
     """The gradients of `outputs` with respect to `inputs`, as a tuple (a dict for a dict of inputs).
 
+    outputs, inputs    a Tensor or a GradientEdge, or a sequence of them; `inputs` also a dict
     grad_outputs       a cotangent for each output, None where it is a scalar
+    is_grads_batched   the cotangents have a leading dimension, and so have the gradients: one for each of them, by
+                       one vectorised walk
     allow_unused       give None for an input that does not appear in the graph, instead of an error
     materialize_grads  give zeros there
 
@@ -90,8 +108,6 @@ def grad(
         raise ValueError(
             "Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False."
         )
-    if is_grads_batched:
-        raise NotImplementedError("is_grads_batched: use funcgrad.func.vmap over the vector-Jacobian product")
     allow_unused = materialize_grads if allow_unused is None else allow_unused
     names = list(inputs) if isinstance(inputs, Mapping) else None
     wanted = list(inputs.values()) if names is not None else list(_sequence(inputs))
@@ -99,33 +115,54 @@ def grad(
         raise RuntimeError("`inputs` argument to `grad()` cannot be empty.")
     outputs = _sequence(outputs)
     retain = create_graph if retain_graph is None else retain_graph
-    targets = [place(value_of(t)) for t in wanted]
-    if any(t is None for t in targets):
-        raise RuntimeError("One of the differentiated Tensors does not require grad")
-    roots = _roots(outputs, grad_outputs)
-    found = sweep(roots, targets, retain=retain, create=create_graph)
+    targets = _targets(wanted)
+    roots = _roots(outputs, grad_outputs, is_grads_batched)
+    with GraphTask(roots, targets, retain=retain, create=create_graph) as task:
+        swept = sweep(task).targets
+        found = [swept.get(i) for i in range(len(targets))]
+        for i, t in enumerate(targets):
+            if t.__class__ is Leaf and found[i] is not None:
+                found[i] = _leaf_hooks(t, found[i])
     results = []
-    for i, t in enumerate(wanted):
-        g = found.targets.get(i)
-        if g is not None and targets[i].__class__ is Leaf:
-            g = _leaf_hooks(targets[i], g)
+    for i, (t, g) in enumerate(zip(wanted, found, strict=True)):
         if g is None and not allow_unused:
             raise RuntimeError(
                 f"The differentiated Tensor at index {i} appears to not have been used in the graph. "
                 "Set allow_unused=True if this is the desired behavior."
             )
         if g is None and materialize_grads:
-            s = value_of(t).spec
+            s = _spec(t)
             g = record(REGISTRY["blank"], (), {"shape": s.shape, "dtype": s.dtype})
+        if g is not None and is_grads_batched:
+            g = unbatched(g, len(grad_outputs[0] if isinstance(grad_outputs, Sequence) else grad_outputs))
         results.append(None if g is None else wrap(g))
     return dict(zip(names, results, strict=True)) if names is not None else tuple(results)
 
 
 def _sequence(tensors) -> Sequence:
-    return (tensors,) if isinstance(tensors, Tensor) else tuple(tensors)
+    return (tensors,) if isinstance(tensors, Tensor | GradientEdge) else tuple(tensors)
 
 
-def _roots(outputs: Sequence, grads) -> list:
+def _place(t):
+    """Where the gradient of a Tensor or a GradientEdge gathers."""
+    return t.node.place(t.output_nr) if isinstance(t, GradientEdge) else place(value_of(t))
+
+
+def _spec(t):
+    if not isinstance(t, GradientEdge):
+        return value_of(t).spec
+    leaf = t.node.place(t.output_nr)
+    return value_of(leaf.owner()).spec if leaf.__class__ is Leaf else t.node.specs[t.output_nr]
+
+
+def _targets(inputs: Sequence) -> list:
+    targets = [_place(t) for t in inputs]
+    if any(t is None for t in targets):
+        raise RuntimeError("One of the differentiated Tensors does not require grad")
+    return targets
+
+
+def _roots(outputs: Sequence, grads, is_batched: bool = False) -> list:
     if grads is None or isinstance(grads, Tensor):
         grads = (grads,) * len(outputs) if grads is None else (grads,)
     elif not isinstance(grads, Sequence):
@@ -134,46 +171,52 @@ def _roots(outputs: Sequence, grads) -> list:
         raise RuntimeError(f"got {len(outputs)} tensors and {len(grads)} gradients")
     roots = []
     for i, (t, g) in enumerate(zip(outputs, grads, strict=True)):
-        v = value_of(t)
-        where = place(v)
+        s, where = _spec(t), _place(t)
         if g is None:
-            if where is not None and v.spec.shape != () and t.numel() != 1:
+            if where is not None and math.prod(s.shape) != 1:
                 raise RuntimeError("grad can be implicitly created only for scalar outputs")
-            if where is not None and not v.spec.dtype.is_floating_point:
-                raise RuntimeError(
-                    f"grad can be implicitly created only for real scalar outputs but got {v.spec.dtype}"
-                )
+            if where is not None and not s.dtype.is_floating_point:
+                raise RuntimeError(f"grad can be implicitly created only for real scalar outputs but got {s.dtype}")
             cotangent = None
         else:
-            cotangent = _checked(i, t, g)
+            cotangent = _checked(i, s, g, is_batched)
         if where is None:
             raise RuntimeError(f"element {i} of tensors does not require grad and does not have a grad_fn")
-        roots.append((where, cotangent, v.spec))
+        roots.append((where, cotangent, s))
     return roots
 
 
-def _checked(i: int, t: Tensor, g) -> Value:
+def _checked(i: int, s, g, is_batched: bool) -> Value:
     if not isinstance(g, Tensor):
         raise TypeError(f"gradients can be either Tensors or None, but got {type(g).__name__}")
-    if g.shape != t.shape:
+    if is_batched and not g.ndim:
+        raise ValueError(f"is_grads_batched: grad_output[{i}] has no dimension to go over")
+    v = batched(value_of(g)) if is_batched else value_of(g)
+    if v.spec.shape != s.shape:
         raise RuntimeError(
-            f"Mismatch in shape: grad_output[{i}] has a shape of {g.shape} and output[{i}] has a shape of {t.shape}."
+            (BATCHED if is_batched else "Mismatch in shape: ")
+            + f"grad_output[{i}] has a shape of {g.shape} and output[{i}] has a shape of {Size(s.shape)}."
         )
-    if g.dtype.is_complex != t.dtype.is_complex:
+    if g.dtype.is_complex != s.dtype.is_complex:
         raise RuntimeError(
             "For complex Tensors, both grad_output and output are required to have the same dtype. Mismatch in "
-            f"dtype: grad_output[{i}] has a dtype of {g.dtype} and output[{i}] has a dtype of {t.dtype}."
+            f"dtype: grad_output[{i}] has a dtype of {g.dtype} and output[{i}] has a dtype of {s.dtype}."
         )
-    v = value_of(g)
-    return v if g.dtype is t.dtype else record(REGISTRY["to_dtype"], (v,), {"dtype": t.dtype})
+    return v if g.dtype is s.dtype else record(REGISTRY["to_dtype"], (v,), {"dtype": s.dtype})
 
 
 def accumulate(leaf: Leaf, g: Value, create: bool) -> None:
     """Add `g` to the gradient of `leaf`, after its hooks and before those for afterwards."""
-    g = _leaf_hooks(leaf, g)
+    g, node = _leaf_hooks(leaf, g), leaf.attached() if leaf.watched else None
+    if node is not None and node.before:
+        (g,) = run_before(node.before, (g,))
+        if g is None:
+            return
     _accumulate(leaf, g, create)
     for hook in list(leaf.after):
         hook()
+    if node is not None and node.after:
+        run_after(node.after, (), (g,))
 
 
 def _leaf_hooks(leaf: Leaf, g: Value) -> Value:
@@ -183,15 +226,17 @@ def _leaf_hooks(leaf: Leaf, g: Value) -> Value:
 
 
 def _accumulate(leaf: Leaf, g: Value, create: bool) -> None:
-    old = leaf.grad
-    if old is None:
-        leaf.grad = wrap(g)
-    elif create:
-        leaf.grad = wrap(record(REGISTRY["add"], (value_of(old), g)))
-    else:
-        mode = local.grad
-        set_grad(False)
+    with leaf.lock:
+        old, mode = leaf.grad, local.grad
+        if old is None:
+            leaf.grad = wrap(g)
+            return
+        set_grad(create)
         try:
-            put(old, record(REGISTRY["add"], (value_of(old), g)))
+            new = record(REGISTRY["add"], (value_of(old), g))
+            if create:
+                leaf.grad = wrap(new)
+            else:
+                put(old, new)
         finally:
             set_grad(mode)

@@ -4,26 +4,9 @@ from __future__ import annotations
 
 import weakref
 
-from ..engine import place
+from ..engine import RemovableHandle, checked, place
 from ..tape import Value
 from .tensor import Tensor, leaf_of, value_of, wrap
-
-
-class RemovableHandle:
-    """Takes a hook away again: by `remove()`, or at the end of a `with`."""
-
-    def __init__(self, hooks: list, hook):
-        self._hooks, self._hook = hooks, hook
-
-    def remove(self) -> None:
-        if self._hook in self._hooks:
-            self._hooks.remove(self._hook)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, kind, error, tb):
-        self.remove()
 
 
 def _hooks_of(t: Tensor) -> list:
@@ -36,18 +19,12 @@ def _hooks_of(t: Tensor) -> list:
 
 
 def register_hook(t: Tensor, hook) -> RemovableHandle:
+    """See `Tensor.register_hook`."""
     hooks = _hooks_of(t)
     name = getattr(hook, "__name__", type(hook).__name__)
 
     def on_value(g: Value) -> Value | None:
-        out = hook(wrap(g))
-        if out is None:
-            return None
-        if not isinstance(out, Tensor):
-            raise TypeError(f"expected Variable, but hook returned '{type(out).__name__}'")
-        if out.shape != g.spec.shape:
-            raise RuntimeError(f"hook '{name}' has changed the size of value")
-        return value_of(out)
+        return checked(name, hook(wrap(g)), g)
 
     # what retains the gradient must see it after every other hook
     keepers = sum(getattr(h, "keeps", False) for h in hooks)
@@ -56,6 +33,7 @@ def register_hook(t: Tensor, hook) -> RemovableHandle:
 
 
 def retain_grad(t: Tensor) -> None:
+    """See `Tensor.retain_grad`."""
     if not t.requires_grad:
         raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
     if t.is_leaf or t.retains_grad:
@@ -75,6 +53,7 @@ def retain_grad(t: Tensor) -> None:
 
 
 def register_post_accumulate_grad_hook(t: Tensor, hook) -> RemovableHandle:
+    """See `Tensor.register_post_accumulate_grad_hook`."""
     if not t.requires_grad:
         raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
     if not t.is_leaf:

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 
 from .. import dtypes
-from ..engine import node_of
+from ..engine import Dual, node_of
 from ..tape import constant, force
 from .create import finish
 from .printing import array_repr
@@ -161,9 +161,11 @@ def __repr__(self, *, tensor_contents=None) -> str:
     suffixes = []
     node = node_of(v)
     if node is not None:
-        suffixes.append(f"grad_fn=<{node.name()}>")
+        suffixes.append(f"grad_fn=<{type(node).__name__}>")
     elif v.spec.needs:
         suffixes.append("requires_grad=True")
+    if v.__class__ is Dual and v.live:
+        suffixes.append(f"tangent={wrap(v.tangent)!r}")
     device = None if self.device.type == "cpu" else str(self.device)
     return array_repr(host(self), v.spec.dtype, suffixes, default=dtypes.get_default_dtype(), device=device)
 

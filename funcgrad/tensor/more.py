@@ -341,3 +341,20 @@ _SPECIAL = {
 for _name, _of in _SPECIAL.items():
     if _of in T:
         NAMES["special"].setdefault(_name, T[_of])
+
+
+# ---- the inverse of broadcasting -----------------------------------------------------------------------
+
+
+@composite("m")
+def sum_to_size(self, *size):
+    """Sum over the dimensions that broadcasting `size` to this shape would have repeated.
+
+    Raises RuntimeError if `size` does not broadcast to it.
+    """
+    size = tuple(size[0]) if len(size) == 1 and not isinstance(size[0], int) else size
+    shape, lead = tuple(self.shape), self.ndim - len(size)
+    if lead < 0 or any(a not in (b, 1) for a, b in zip(size, shape[lead:], strict=True)):
+        raise RuntimeError(f"size {{{list(size)}}} is not expandable to size {{{list(shape)}}}.")
+    dims = [*range(lead), *(lead + i for i, n in enumerate(size) if n == 1 and shape[lead + i] != 1)]
+    return (self.sum(dims, keepdim=True) if dims else self).reshape(size) if dims or lead else self

@@ -9,8 +9,9 @@ import warnings
 
 from .. import dtypes
 from ..device import default_device
+from ..engine.face import Face
 from ..engine.leaf import Leaf
-from ..engine.node import node_of
+from ..engine.node import edge_of_value, node_of
 from ..op import REGISTRY
 from ..tape import LeafValue, Value, become_leaf, computed, force, leaf_value, record
 
@@ -111,8 +112,7 @@ class Tensor(Named):
 
     @property
     def output_nr(self) -> int:
-        node = self.grad_fn
-        return 0 if node is None else node.output_nr(value_of(self))
+        return edge_of_value(value_of(self))[1]
 
     @property
     def retains_grad(self) -> bool:
@@ -284,3 +284,6 @@ def without_leaf(v: Value) -> Value:
     if v.home is None:
         return computed(v.array, v.spec.plain)
     return record(REGISTRY["detach"], (v,))
+
+
+Face.wrap, Face.value, Face.kind = staticmethod(wrap), staticmethod(value_of), Tensor

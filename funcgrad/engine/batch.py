@@ -1,0 +1,56 @@
+"""A batch seen as one example: what `vmap` and batched cotangents are made of."""
+
+from __future__ import annotations
+
+from ..op import REGISTRY, batch_op
+from ..tape import Lifted, Value, exact, new_level, promoted, record, spec
+
+
+class Batched(Lifted):
+    """`inner` has a leading dimension that operations do not see. Its graph is that of `inner`: a backward through
+    it walks the batched operators."""
+
+    __slots__ = ()
+
+    def __init__(self, inner, level: int):
+        s = inner.spec
+        self.inner, self.level = inner, level
+        self.spec = spec(s.shape[1:], s.dtype, s.needs)
+
+    @property
+    def size(self) -> int:
+        return self.inner.spec.shape[0]
+
+    def process(self, op, args, params: dict):
+        mine = [a.__class__ is Batched and a.level == self.level for a in args]
+        dtype = promoted(op, args, params)
+        out = record(
+            batch_op(op),
+            [a.inner if own else exact(a, dtype) for a, own in zip(args, mine, strict=True)],
+            {
+                "axes": tuple(0 if own else None for own in mine),
+                "size": self.size,
+                "dtype": dtype,
+                "params": tuple(params.items()),
+            },
+        )
+        return tuple([Batched(v, self.level) for v in out]) if out.__class__ is tuple else Batched(out, self.level)
+
+    def force(self):
+        raise RuntimeError(
+            "vmap: It looks like you're calling .item() on a Tensor. We don't support vmap over calling .item() on a "
+            "Tensor, please try to rewrite what you're doing with other operations. If error is occurring somewhere "
+            "inside PyTorch internals, please file a bug report."
+        )
+
+
+def batched(v: Value) -> Batched:
+    """`v` as one example of a batch, at a level of its own."""
+    return Batched(v, new_level())
+
+
+def unbatched(v, size: int) -> Value:
+    """The whole batch; what all examples share is repeated."""
+    if v.__class__ is Batched:
+        return v.inner
+    return record(REGISTRY["expand"], (v,), {"size": (size, *v.spec.shape)})

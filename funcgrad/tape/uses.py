@@ -1,0 +1,52 @@
+"""Which inputs the results of an operator depend on, read off its jaxpr."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import jax
+
+from .. import dtypes
+from ..op import Op
+
+_uses: dict[tuple, frozenset] = {}
+
+
+def uses(op: Op, specs: tuple, structs, params: dict) -> frozenset[int]:
+    """Positions of the arrays on whose numbers, not only shapes, some result of `op` depends.
+
+    A rule is given all inputs and outputs of its operator and reads few: the gradient of a sum does not depend on what
+    was summed. `structs` are the shapes and dtypes of the arrays, None for absent ones; `specs` names them in a key.
+    """
+    key = (op, specs, tuple(params.items()))
+    found = _uses.get(key)
+    if found is None:
+        if len(_uses) > 20_000:
+            _uses.clear()
+        where = [i for i, s in enumerate(structs) if s is not None]
+        f = partial(op.forward, **params)
+
+        def of_present(*arrays):
+            full: list = [None] * len(structs)
+            for i, a in zip(where, arrays, strict=True):
+                full[i] = a
+            return f(*full)
+
+        with dtypes.x64():
+            closed = jax.make_jaxpr(of_present)(*(structs[i] for i in where))
+        found = _uses[key] = frozenset(where[i] for i in used_inputs(closed.jaxpr))
+    return found
+
+
+def used_inputs(jaxpr) -> list[int]:
+    """Positions of the inputs that some output depends on; looks into nested jits."""
+    live = {v for v in jaxpr.outvars if not hasattr(v, "val")}
+    for eqn in reversed(jaxpr.eqns):
+        if not any(v in live for v in eqn.outvars) and not eqn.effects:
+            continue
+        inner = eqn.params.get("jaxpr") if eqn.primitive.name in ("jit", "pjit", "closed_call") else None
+        operands = eqn.invars
+        if inner is not None:
+            operands = [eqn.invars[i] for i in used_inputs(inner.jaxpr)]
+        live.update(v for v in operands if not hasattr(v, "val"))
+    return [i for i, v in enumerate(jaxpr.invars) if v in live]
