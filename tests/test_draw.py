@@ -424,3 +424,55 @@ def test_a_loop_that_draws_compiles_what_one_that_does_not_draw_compiles():
 
 def test_the_doors_are_at_the_top():
     assert torch.forward_graph is forward_graph and torch.backward_graph is backward_graph
+
+
+class Cube(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x * x * x
+
+    @staticmethod
+    def backward(ctx, g):
+        (x,) = ctx.saved_tensors
+        return 3 * g * x * x
+
+
+@pytest.mark.parametrize("look", [False, True])
+def test_a_custom_function_is_one_box(look):
+    w = torch.tensor(2.0, requires_grad=True)
+    y = Cube.apply(w)
+    if look:
+        y.item()
+    loss = y - 3
+    assert 'n1["Cube"]' in str(forward_graph(loss)) and "mul" not in str(forward_graph(loss))
+    assert str(backward_graph(loss)) == """\
+flowchart TD
+    n0["loss<br/>SubBackward0"]
+    n1["y<br/>CubeBackward"]
+    n2(["w<br/>AccumulateGrad"])
+    n0 -->|"dloss/dy"| n1
+    n1 -->|"dy/dw"| n2"""
+
+
+def test_the_gradient_of_a_gradient():
+    x, w = torch.tensor(1.0, requires_grad=True), torch.tensor(2.0, requires_grad=True)
+    (g,) = torch.autograd.grad((w * x) ** 3, x, create_graph=True)
+    assert str(forward_graph(g)) == """\
+flowchart TD
+    n0(["w"])
+    n1(["x"])
+    n2["mul"]
+    n3["ones"]
+    n4["PowBackward0"]
+    n5["MulBackward0"]
+    n6(["g"])
+    n0 -->|"scalar"| n2
+    n1 -->|"scalar"| n2
+    n3 -->|"scalar"| n4
+    n2 -->|"t1: scalar"| n4
+    n4 -->|"scalar"| n5
+    n0 -->|"scalar"| n5
+    n5 -->|"scalar"| n6"""
+    edges = re.findall(r"d\w+/d\w+", str(backward_graph(g)))
+    assert edges == ["dg/dt1", "dg/dw", "dt1/dw", "dt1/dx"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from ..op.signature import REQUIRED
-from ..tape import LeafValue, Tape, Trace, Value, force
+from ..tape import LeafValue, Tape, Trace, Value, base, force, specs_of, uses
 
 
 class Item:
@@ -19,16 +19,18 @@ class Item:
     text   an operation's name with its scalars and parameters
     fn     the name of its grad_fn
     args   [(Item, number of its output)]
+    goes   which of the args a gradient goes on to
     specs  of its outputs
     names  output number -> name
     leaf   the Leaf, for a leaf
     """
 
-    __slots__ = ("args", "fn", "kind", "leaf", "names", "specs", "text")
+    __slots__ = ("args", "fn", "goes", "kind", "leaf", "names", "specs", "text")
 
     def __init__(self, kind: str, specs, text: str = "", fn: str = "", leaf=None):
         self.kind, self.specs, self.text, self.fn, self.leaf = kind, specs, text, fn, leaf
         self.args: list[tuple[Item, int]] = []
+        self.goes: list[bool] = []
         self.names: dict[int, str] = {}
 
     def needs(self, nr: int) -> bool:
@@ -37,9 +39,7 @@ class Item:
     @property
     def wanting(self) -> list[tuple[Item, int]]:
         """The arguments a gradient goes to."""
-        if not any(s.needs for s in self.specs):
-            return []
-        return [(item, nr) for item, nr in self.args if item.needs(nr)]
+        return [arg for arg, goes in zip(self.args, self.goes, strict=True) if goes]
 
 
 class Graph:
@@ -57,6 +57,7 @@ class Graph:
 def read(v: Value) -> Graph:
     """The graph of `v`."""
     graph = Graph()
+    v = base(v)
     tape = v.tape if v.tape is not None else v.graph
     if v.leaf is not None or tape is None:
         graph.root = Item("leaf" if v.leaf is not None else "constant", (v.spec,), leaf=v.leaf)
@@ -65,7 +66,7 @@ def read(v: Value) -> Graph:
         return graph
     wanted: dict[Tape, set[int]] = {tape: {v.slot}}
     aliases: dict[tuple[Tape, int], tuple[Tape, int]] = {}
-    reads: dict[Item, tuple[Tape, list[int]]] = {}
+    reads: dict[Item, tuple[Tape, dict[int, bool]]] = {}
     leaves: dict = {}
     found: list[list[Item]] = []
     while wanted:
@@ -83,7 +84,7 @@ def read(v: Value) -> Graph:
             end = aliases[end]
         graph.places[place] = graph.places[end]
     for item, (where, slots) in reads.items():
-        item.args = [graph.places[where, s] for s in slots]
+        item.args, item.goes = [graph.places[where, s] for s in slots], list(slots.values())
     graph.root, graph.nr = graph.places[tape, v.slot]
     graph.held[graph.root, graph.nr] = v
     return graph
@@ -95,8 +96,9 @@ def _age(tape: Tape) -> float:
 
 def _read_tape(tape, slots, wanted, places, aliases, reads, leaves) -> list[Item]:
     """The items of one tape that `slots` come from, oldest first."""
-    items = []
-    for t in reversed(tape.trace.steps()):
+    items, steps = [], tape.trace.steps()
+    specs = specs_of(steps)
+    for t in reversed(steps):
         if slots.isdisjoint(t.outs):
             continue
         if t.op is None:
@@ -105,13 +107,31 @@ def _read_tape(tape, slots, wanted, places, aliases, reads, leaves) -> list[Item
                 continue
         else:
             item = Item("op", t.specs, _op_text(tape, t), t.op.node_name(t.params))
-            mine = [a for a in t.args if a is not None and a not in t.scalar_slots]
+            mine = _shown_args(t, specs)
             slots.update(mine)
             reads[item] = tape, mine
         places.update({(tape, slot): (item, i) for i, slot in enumerate(t.outs)})
         items.append(item)
     items.reverse()
     return items
+
+
+def _shown_args(t: Trace, specs: dict) -> dict[int, bool]:
+    """The slots that a step is shown to read, and whether a gradient goes there: of a custom Function what it was
+    called with, of a rule what it depends on."""
+    if t.op.edges is not None:
+        shown = range(t.op.edges(t.params))
+    elif t.op.exact:
+        arg_specs = tuple(None if a is None else specs[a] for a in t.args)
+        shown = sorted(uses(t.op, arg_specs, [s and s.struct for s in arg_specs], t.params))
+    else:
+        shown = range(len(t.args))
+    found: dict[int, bool] = {}
+    for i in shown:
+        slot = t.args[i]
+        if slot is not None and slot not in t.scalar_slots:
+            found[slot] = found.get(slot, False) or i in t.wants
+    return found
 
 
 def _entered(tape: Tape, t: Trace, wanted, aliases, leaves) -> Item | None:
@@ -135,11 +155,21 @@ def _entered(tape: Tape, t: Trace, wanted, aliases, leaves) -> Item | None:
     return leaves[edge]
 
 
+_FILLED = {"unit": "ones", "blank": "zeros"}  # what a backward begins with
+
+
 def _op_text(tape: Tape, t: Trace) -> str:
     """The operation with the scalars and the unusual parameters it was called with."""
-    op, base = t.op, _snake(t.op.node_name(t.params))
+    op, node = t.op, t.op.node_name(t.params)
+    if op.edges is not None:
+        return op.name
+    if not t.args and op.name in _FILLED:
+        return _FILLED[op.name]
+    if op.exact:
+        return node.removesuffix("Backward0")
     # a row for one spelling of an operator (pow_int) goes by the operator's name
-    words = [base if op.where is None and op.name.startswith(base + "_") else op.name]
+    short = _snake(node)
+    words = [short if op.where is None and op.name.startswith(short + "_") else op.name]
     for i, a in enumerate(t.args):
         if a in t.scalar_slots:
             # "3 sub" is 3 - x

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ..op import REGISTRY, backward_op
-from ..tape import INPUT, LEAF, Value, backward_params, local, reads, record, set_grad, stats
+from ..tape import INPUT, LEAF, Value, backward_params, local, reads, record, run, set_grad, stats
+from ..tape.boundary import CHECK
 from . import anomaly
 from .attached import FREED, Attached, run_after, run_before
 from .leaf import Leaf
@@ -48,13 +49,14 @@ def walk(task: GraphTask) -> Swept:
             else:
                 add(sides[p[0]].grads, p[1], g)
         for side in task.newest_first():
+            if side.tape.done and len(side.steps) > CHECK and local.tape.trace.nops > CHECK:
+                run()  # long tapes that follow the same path are gone over by the same programs
             _over(side, task, numbers, found)
+            mark(side.tape, frozenset(side.visited), task.retain)
         anomaly.look()
     finally:
         set_grad(mode)
     local.tape.swept = True
-    for side in sides.values():
-        mark(side.tape, frozenset(side.visited), task.retain)
     return found
 
 

@@ -25,6 +25,7 @@ from .tape import (
     set_watch,
 )
 from .trace import INPUT, LEAF, Trace, promoted, specs_of
+from .uses import uses
 from .value import Failed, LeafValue, Spec, Value, become_leaf, computed, leaf_value, place, spec
 
 __all__ = [
@@ -71,4 +72,5 @@ __all__ = [
     "spec",
     "specs_of",
     "stats",
+    "uses",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
+from .mappings import crowded
 from .stats import stats
 from .trace import VARIED, Trace, same_number
 
@@ -23,8 +24,12 @@ def ended(trace: Trace, more: int = 0) -> None:
     """A tape ended here just now; `more` programs were compiled for it."""
     if more or trace not in _ends:
         _ends[trace] = _ends.get(trace, 0) + more
+        _ends.move_to_end(trace)
         stats.programs += more
         _evict()
+        if more and crowded(trace.nops):
+            for _ in range(len(_ends) // 2):
+                _drop_oldest()
     elif trace in _ends:
         _ends.move_to_end(trace)
 
@@ -54,10 +59,15 @@ def forget(trace: Trace) -> None:
 
 def _evict() -> None:
     while stats.programs > _bound or len(_ends) > 4 * _bound:
-        trace, programs = _ends.popitem(last=False)
-        stats.programs -= programs
-        trace.plans.clear()
-        _prune(trace)
+        _drop_oldest()
+
+
+def _drop_oldest() -> None:
+    """Forget the path least recently used, with its programs."""
+    trace, programs = _ends.popitem(last=False)
+    stats.programs -= programs
+    trace.plans.clear()
+    _prune(trace)
 
 
 def _prune(trace: Trace) -> None:

@@ -54,13 +54,14 @@ def _function(op):
 def create_selective_checkpoint_contexts(policy_fn_or_list: Callable | Sequence):
     """Two contexts for `checkpoint(..., context_fn=lambda: create_selective_checkpoint_contexts(policy))`.
 
-    policy_fn_or_list  `f(ctx, op, *args, **params)` -> CheckpointPolicy, where `op` is the public function such as
-                       `torch.matmul`; or the operators whose results to keep, as functions or names
+    policy_fn_or_list  `f(ctx, op, *args, **params)` -> CheckpointPolicy, where `op` is the operator's function (a
+                       product of matrices is `torch.mm`, however it was written); or the operators whose results to
+                       keep, as functions or names
 
     >>> import funcgrad as torch
     >>> from funcgrad.utils.checkpoint import checkpoint, create_selective_checkpoint_contexts
     >>> w = torch.ones(2, 2, requires_grad=True)
-    >>> keep_products = lambda: create_selective_checkpoint_contexts([torch.matmul])
+    >>> keep_products = lambda: create_selective_checkpoint_contexts([torch.mm])
     >>> checkpoint(lambda w: (w @ w).sin().sum(), w, use_reentrant=False, context_fn=keep_products).backward()
     >>> w.grad
     tensor([[-1.6646, -1.6646],
