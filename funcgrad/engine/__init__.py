@@ -15,7 +15,7 @@ from .attached import (
     run_after,
     run_before,
 )
-from .batch import Batched, batched, unbatched
+from .batch import Batch, Batched, batch, batched, batches, unbatched
 from .face import Face
 from .forward import Dual, dual, enter_level, exit_level
 from .leaf import Leaf
@@ -42,11 +42,13 @@ from .node import (
 from .saved import SavedTensor, pack, positions, saved_value
 from .sweep import sweep
 from .task import GraphTask, current_task, queue_callback
+from .transform import fresh, logical, physical, separate
 
 __all__ = [
     "FREED",
     "AccumulateGrad",
     "Attached",
+    "Batch",
     "Batched",
     "Dual",
     "Face",
@@ -62,7 +64,9 @@ __all__ = [
     "anomaly",
     "arg_specs",
     "attached_to",
+    "batch",
     "batched",
+    "batches",
     "checked",
     "current_task",
     "dual",
@@ -70,19 +74,23 @@ __all__ = [
     "enable_grad",
     "enter_level",
     "exit_level",
+    "fresh",
     "inference_mode",
     "is_grad_enabled",
     "is_inference_mode_enabled",
+    "logical",
     "no_grad",
     "node_at",
     "node_of",
     "pack",
+    "physical",
     "place",
     "positions",
     "queue_callback",
     "run_after",
     "run_before",
     "saved_value",
+    "separate",
     "set_grad_enabled",
     "step_of",
     "sweep",

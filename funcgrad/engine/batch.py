@@ -2,8 +2,50 @@
 
 from __future__ import annotations
 
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass
+
 from ..op import REGISTRY, batch_op
 from ..tape import Lifted, Value, exact, new_level, promoted, record, spec
+
+LOOK = (
+    "vmap: It looks like you're calling .item() on a Tensor. We don't support vmap over calling .item() on a Tensor, "
+    "please try to rewrite what you're doing with other operations. If error is occurring somewhere inside PyTorch "
+    "internals, please file a bug report."
+)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A `vmap` that is going on: its level, how many examples, and what random draws do in it."""
+
+    level: int
+    size: int
+    randomness: str = "error"
+
+
+class _Batches(threading.local):
+    going_on: tuple[Batch, ...] = ()
+
+
+_batches = _Batches()
+
+
+def batches() -> tuple[Batch, ...]:
+    """The `vmap`s that this thread is in, the outermost first."""
+    return _batches.going_on
+
+
+@contextmanager
+def batch(size: int, randomness: str):
+    """Within, Values can be batched at a new level."""
+    made = Batch(new_level(), size, randomness)
+    before, _batches.going_on = _batches.going_on, (*_batches.going_on, made)
+    try:
+        yield made
+    finally:
+        _batches.going_on = before
 
 
 class Batched(Lifted):
@@ -36,11 +78,21 @@ class Batched(Lifted):
         )
         return tuple([Batched(v, self.level) for v in out]) if out.__class__ is tuple else Batched(out, self.level)
 
+    def around(self, inner) -> Batched:
+        return Batched(inner, self.level)
+
+    def each(self, f) -> Batched:
+        return Batched(f(self.inner), self.level)
+
+    def shadow(self):
+        return None
+
     def force(self):
+        if any(b.level == self.level for b in _batches.going_on):
+            raise RuntimeError(LOOK)
         raise RuntimeError(
-            "vmap: It looks like you're calling .item() on a Tensor. We don't support vmap over calling .item() on a "
-            "Tensor, please try to rewrite what you're doing with other operations. If error is occurring somewhere "
-            "inside PyTorch internals, please file a bug report."
+            "this Tensor escaped from the function that vmap() was given: it is one example of a batch, and has no "
+            "number outside. Return it from the function instead."
         )
 
 
@@ -49,8 +101,8 @@ def batched(v: Value) -> Batched:
     return Batched(v, new_level())
 
 
-def unbatched(v, size: int) -> Value:
-    """The whole batch; what all examples share is repeated."""
-    if v.__class__ is Batched:
+def unbatched(v, level: int, size: int) -> Value:
+    """The whole batch at `level`, which is the innermost; what all examples share is repeated."""
+    if v.__class__ is Batched and v.level == level:
         return v.inner
     return record(REGISTRY["expand"], (v,), {"size": (size, *v.spec.shape)})

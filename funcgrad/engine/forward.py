@@ -6,6 +6,7 @@ import threading
 
 from ..op import REGISTRY, tangent_op
 from ..tape import Lifted, exact, force, new_level, promoted, record, remember
+from .transform import physical
 
 
 class _Levels(threading.local):
@@ -75,8 +76,14 @@ class Dual(Lifted):
             remember(made)
         return made
 
+    def around(self, inner) -> Dual:
+        return Dual(inner, self.tangent, self.level)
+
+    def each(self, f) -> Dual:
+        return Dual(f(self.inner), f(self.tangent), self.level)
+
     def shadow(self):
-        return _Shadow(self.tangent, self.level)
+        return _Shadow(physical(self.tangent, self.inner), self.level)
 
     @property
     def live(self) -> bool:

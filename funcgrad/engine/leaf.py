@@ -10,33 +10,29 @@ from .attached import Attached
 class Leaf:
     """The place of `.grad`.
 
-    grad   whatever floor 5 keeps there (a Tensor), or None
-    owner  weak reference to the Tensor
-    hooks  on the gradient before it is accumulated: Value -> Value or None
-    after  called once it has been accumulated
-    node   weak reference to the AccumulateGrad facade
-    lock   held while a gradient is added, for backwards from several threads
+    grad        whatever floor 5 keeps there (a Tensor), or None
+    owner       weak reference to the Tensor
+    hooks       on the gradient before it is accumulated: Value -> Value or None
+    after       called once it has been accumulated
+    node        weak reference to the AccumulateGrad facade
+    node_hooks  what is attached to that node, or None
+    lock        held while a gradient is added, for backwards from several threads
     """
 
-    __slots__ = ("__weakref__", "_attached", "after", "grad", "hooks", "lock", "node", "owner")
+    __slots__ = ("__weakref__", "after", "grad", "hooks", "lock", "node", "node_hooks", "owner")
 
     def __init__(self, owner):
         self.owner, self.grad = owner, None
         self.hooks: list = []
         self.after: list = []
-        self.node = self._attached = None
+        self.node = self.node_hooks = None
         self.lock = threading.RLock()
 
     def attached(self) -> Attached:
         """The hooks on its node, made when first asked for."""
-        if self._attached is None:
-            self._attached = Attached()
-        return self._attached
-
-    @property
-    def watched(self) -> bool:
-        """Whether any hook has to see its gradient."""
-        return bool(self.hooks or self.after) or self._attached is not None
+        if self.node_hooks is None:
+            self.node_hooks = Attached()
+        return self.node_hooks
 
     def restore(self, value, failed) -> None:
         """A run failed: the owner names `value` again if what it names now has `failed`, and a gradient that was to

@@ -20,6 +20,7 @@ op("unit", _filled(1), None, "internal")
 # the same array without its history
 op("detach", lambda x: x, None, "internal", samples=lambda: [sample((2, 3))])
 # new data under an old history: what an in-place write under no_grad does to a tensor that has one
+op("units", lambda *, n, dtype: jnp.eye(n, dtype=dtype.np), None, "internal")  # every unit vector
 op("barrier", lambda *arrays: tuple(lax.optimization_barrier(arrays)), None, "internal")
 op("with_data", lambda x, new: jnp.broadcast_to(new, x.shape).astype(x.dtype), lambda g, y, x, new: (g, None),
    "internal", samples=lambda: [sample((2, 3), (2, 3))])  # fmt: skip
@@ -40,6 +41,11 @@ def _fill_to(x, value):
 # `value` in the shape and dtype of `x`: what `copy_`, `fill_` and `x[i] = value` write
 op("fill_to", _fill_to, lambda g, y, x, value: (lax.full_like(g, 0), _shrink(g, value)), "internal",
    node="CopyBackwards", samples=lambda: [sample((2, 3), (3,)), sample((2, 3), ())])  # fmt: skip
+op("fill_number", _fill_to, lambda g, y, x, value: (lax.full_like(g, 0), None), "internal", node="FillBackward2",
+   samples=lambda: [sample((2, 3), 0.5)])  # fmt: skip
+op("fill_tensor", _fill_to, lambda g, y, x, value: (lax.full_like(g, 0), g), "internal", node="FillBackward3",
+   samples=lambda: [sample((2, 3), ())])  # fmt: skip
+op("zero", lambda x: lax.full_like(x, 0), lambda g, y, x: lax.full_like(g, 0), "internal", samples=lambda: [sample((2, 3))])
 
 
 def _shrink(g, value):

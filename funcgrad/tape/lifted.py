@@ -41,8 +41,21 @@ class Lifted:
         """Record `op` of `args`, none of which is of a higher level: a Value or Lifted, or a tuple of them."""
         raise NotImplementedError
 
+    def around(self, inner) -> Lifted:
+        """The same transform's view of another `inner`."""
+        raise NotImplementedError
+
+    def each(self, f) -> Lifted:
+        """The same with `f` of every Value in it."""
+        raise NotImplementedError
+
     def shadow(self):
-        """What makes a Lifted like this of the Value it wraps, without holding that: `shadow.lift(inner)`."""
+        """What makes a Lifted like this of the Value it wraps, without holding that: `shadow.lift(inner)`. None where
+        a backward does not go through the transform."""
+        raise NotImplementedError
+
+    def force(self):
+        """Its array, or what is said to a user who looks."""
         raise NotImplementedError
 
 
@@ -65,8 +78,9 @@ def base(v):
 def remember(v: Lifted) -> None:
     """Let the graph know how `v` is lifted, so that a backward through it goes through the transform too."""
     where = place(base(v))
-    if where.__class__ is tuple:
-        where[0].lifted.setdefault(where[1], []).append(v.shadow())
+    shadow = v.shadow() if where.__class__ is tuple else None
+    if shadow is not None:
+        where[0].lifted.setdefault(where[1], []).append(shadow)
 
 
 def lift_again(tape, slot: int, v):

@@ -67,6 +67,7 @@ class Trace:
         "consts",
         "cut",
         "dtype",
+        "facts",
         "first",
         "jumps",
         "key",
@@ -101,6 +102,7 @@ class Trace:
         self.wants: frozenset[int] = frozenset()  # positions of the arguments that a gradient goes on to
         self.plans: dict = {}
         self.jumps: dict = {}
+        self.facts: dict = {}  # what others found out about the path to here
         self.cut, self.period, self.line = False, 0, None
 
     def steps(self) -> list[Trace]:

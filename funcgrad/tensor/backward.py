@@ -7,18 +7,21 @@ import warnings
 from collections.abc import Mapping, Sequence
 
 from ..engine import (
+    Batched,
     GradientEdge,
     GraphTask,
     Leaf,
-    batched,
+    logical,
+    physical,
     place,
     run_after,
     run_before,
+    separate,
     sweep,
     unbatched,
 )
 from ..op import REGISTRY
-from ..tape import Value, local, record, set_grad
+from ..tape import Value, base, local, new_level, record, set_grad
 from .alias import put
 from .tensor import Size, Tensor, leaf_of, value_of, wrap
 
@@ -27,6 +30,10 @@ CYCLE = (
     "which can cause a memory leak. We recommend using autograd.grad when creating the graph to avoid this. If you "
     "have to use this function, make sure to reset the .grad fields of your parameters to None after use to break "
     "the cycle and avoid the leak."
+)
+SEPARATE = (
+    "vmap: a gradient with respect to a Tensor from outside the function would be summed over the batch. Pass it to the "
+    "function as an argument (with in_dims=None), or use func.grad inside."
 )
 BATCHED = (
     "If `is_grads_batched=True`, we interpret the first dimension of each grad_output as the batch dimension. The "
@@ -67,7 +74,7 @@ def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, 
     with GraphTask(roots, targets, retain=retain, create=create_graph) as task:
         found = sweep(task)
         for leaf, g in found.leaves.items():
-            if leaf.grad is None and not leaf.watched:
+            if leaf.grad is None and not (leaf.hooks or leaf.after or leaf.node_hooks):
                 leaf.grad = wrap(g)
             else:
                 accumulate(leaf, g, create_graph)
@@ -116,7 +123,12 @@ def grad(
     outputs = _sequence(outputs)
     retain = create_graph if retain_graph is None else retain_graph
     targets = _targets(wanted)
-    roots = _roots(outputs, grad_outputs, is_grads_batched)
+    level = new_level() if is_grads_batched else 0
+    size = len(next(iter(_sequence(grad_outputs)))) if is_grads_batched else 0
+    roots = _roots(outputs, grad_outputs, level)
+    for t in (t for t in wanted if isinstance(t, Tensor)):
+        if any(isinstance(y, Tensor) and separate(value_of(y), value_of(t)) for y in outputs):
+            raise RuntimeError(SEPARATE)
     with GraphTask(roots, targets, retain=retain, create=create_graph) as task:
         swept = sweep(task).targets
         found = [swept.get(i) for i in range(len(targets))]
@@ -133,8 +145,10 @@ def grad(
         if g is None and materialize_grads:
             s = _spec(t)
             g = record(REGISTRY["blank"], (), {"shape": s.shape, "dtype": s.dtype})
+        if g is not None and isinstance(t, Tensor):
+            g = logical(g, value_of(t))
         if g is not None and is_grads_batched:
-            g = unbatched(g, len(grad_outputs[0] if isinstance(grad_outputs, Sequence) else grad_outputs))
+            g = unbatched(g, level, size)
         results.append(None if g is None else wrap(g))
     return dict(zip(names, results, strict=True)) if names is not None else tuple(results)
 
@@ -162,7 +176,7 @@ def _targets(inputs: Sequence) -> list:
     return targets
 
 
-def _roots(outputs: Sequence, grads, is_batched: bool = False) -> list:
+def _roots(outputs: Sequence, grads, level: int = 0) -> list:
     if grads is None or isinstance(grads, Tensor):
         grads = (grads,) * len(outputs) if grads is None else (grads,)
     elif not isinstance(grads, Sequence):
@@ -179,22 +193,24 @@ def _roots(outputs: Sequence, grads, is_batched: bool = False) -> list:
                 raise RuntimeError(f"grad can be implicitly created only for real scalar outputs but got {s.dtype}")
             cotangent = None
         else:
-            cotangent = _checked(i, s, g, is_batched)
+            cotangent = _checked(i, s, g, level)
+            if isinstance(t, Tensor):
+                cotangent = physical(cotangent, value_of(t))
         if where is None:
             raise RuntimeError(f"element {i} of tensors does not require grad and does not have a grad_fn")
-        roots.append((where, cotangent, s))
+        roots.append((where, cotangent, base(value_of(t)).spec if isinstance(t, Tensor) else s))
     return roots
 
 
-def _checked(i: int, s, g, is_batched: bool) -> Value:
+def _checked(i: int, s, g, level: int) -> Value:
     if not isinstance(g, Tensor):
         raise TypeError(f"gradients can be either Tensors or None, but got {type(g).__name__}")
-    if is_batched and not g.ndim:
+    if level and not g.ndim:
         raise ValueError(f"is_grads_batched: grad_output[{i}] has no dimension to go over")
-    v = batched(value_of(g)) if is_batched else value_of(g)
+    v = Batched(value_of(g), level) if level else value_of(g)
     if v.spec.shape != s.shape:
         raise RuntimeError(
-            (BATCHED if is_batched else "Mismatch in shape: ")
+            (BATCHED if level else "Mismatch in shape: ")
             + f"grad_output[{i}] has a shape of {g.shape} and output[{i}] has a shape of {Size(s.shape)}."
         )
     if g.dtype.is_complex != s.dtype.is_complex:
@@ -207,7 +223,7 @@ def _checked(i: int, s, g, is_batched: bool) -> Value:
 
 def accumulate(leaf: Leaf, g: Value, create: bool) -> None:
     """Add `g` to the gradient of `leaf`, after its hooks and before those for afterwards."""
-    g, node = _leaf_hooks(leaf, g), leaf.attached() if leaf.watched else None
+    g, node = _leaf_hooks(leaf, g), leaf.node_hooks
     if node is not None and node.before:
         (g,) = run_before(node.before, (g,))
         if g is None:

@@ -1,0 +1,68 @@
+"""What a transform must know of the world outside: that it is going on, and whether its result has a history there."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+
+from ..engine import Leaf, place
+from ..engine.side import collect
+from ..tape import local
+from ..tensor import Tensor
+from ..tensor.tensor import value_of
+
+
+class _Going(threading.local):
+    names: tuple[str, ...] = ()
+
+
+_going = _Going()
+
+
+@contextmanager
+def taking(name: str):
+    """Within, the transform `name` is going on in this thread."""
+    before, _going.names = _going.names, (*_going.names, name)
+    try:
+        yield
+    finally:
+        _going.names = before
+
+
+def going_on() -> tuple[str, ...]:
+    """The transforms that this thread is in, the outermost first."""
+    return _going.names
+
+
+def depends_outside(value: Tensor, inputs: list[Tensor]) -> bool:
+    """Whether `value` has history besides that of `inputs`, the arguments of the transform."""
+    where = place(value_of(value))
+    if where.__class__ is not tuple:
+        return where is not None
+    ours = [place(value_of(t)) for t in inputs]
+    if where[0] is local.tape and all(o[0] is local.tape for o in ours):
+        key = ("outside", where[1], tuple([o[1] for o in ours]))
+        facts = local.tape.trace.facts
+        if key not in facts:
+            facts[key] = _depends(where, set(ours))
+        return facts[key]
+    return _depends(where, set(ours))
+
+
+def _depends(where, ours: set) -> bool:
+    sides = collect([where])
+    reached = {where[0]: {where[1]}}
+    for side in sorted(sides.values(), key=lambda s: s.tape.serial if s.tape.done else float("inf"), reverse=True):
+        slots = reached.get(side.tape, set())
+        for t in reversed(side.steps):
+            if slots.isdisjoint(t.outs):
+                continue
+            if any((side.tape, slot) in ours for slot in t.outs):
+                continue
+            edge = side.edge(t.first) if t.op is None and t.specs else None
+            if edge.__class__ is Leaf:
+                return True
+            if edge is not None:
+                reached.setdefault(edge[0], set()).add(edge[1])
+            slots.update(t.args[i] for i in t.wants)
+    return False
