@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-
 from .attached import Attached
 
 
@@ -12,21 +10,18 @@ class Leaf:
 
     grad        whatever floor 5 keeps there (a Tensor), or None
     owner       weak reference to the Tensor
-    hooks       on the gradient before it is accumulated: Value -> Value or None
-    after       called once it has been accumulated
+    hooks       on the gradient before it is accumulated: Value -> Value or None; a list once there is one
+    after       called once it has been accumulated; likewise
     node        weak reference to the AccumulateGrad facade
     node_hooks  what is attached to that node, or None
-    lock        held while a gradient is added, for backwards from several threads
     """
 
-    __slots__ = ("__weakref__", "after", "grad", "hooks", "lock", "node", "node_hooks", "owner")
+    __slots__ = ("__weakref__", "after", "grad", "hooks", "node", "node_hooks", "owner")
 
     def __init__(self, owner):
-        self.owner, self.grad = owner, None
-        self.hooks: list = []
-        self.after: list = []
-        self.node = self.node_hooks = None
-        self.lock = threading.RLock()
+        self.owner = owner
+        self.hooks = self.after = ()
+        self.grad = self.node = self.node_hooks = None
 
     def attached(self) -> Attached:
         """The hooks on its node, made when first asked for."""

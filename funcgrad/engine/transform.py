@@ -9,7 +9,18 @@ from __future__ import annotations
 import weakref
 
 from ..op import REGISTRY
-from ..tape import Lifted, base, become_leaf, leaf_value, local, place, record, remember, set_grad
+from ..tape import (
+    Lifted,
+    Value,
+    base,
+    become_leaf,
+    leaf_value,
+    local,
+    place,
+    record,
+    remember,
+    set_grad,
+)
 from .batch import Batched, batches
 from .leaf import Leaf
 
@@ -21,6 +32,7 @@ class _Nobody:
 
 
 _nobody = _Nobody()
+_nobody_at = weakref.ref(_nobody)
 
 
 def fresh(v):
@@ -28,6 +40,9 @@ def fresh(v):
 
     Inside `vmap` every example has its own, whether or not it has a number of its own.
     """
+    if v.__class__ is Value and not v.spec.needs and not batches() and hasattr(v, "array"):
+        leaf = Leaf(_nobody_at)
+        return leaf_value(v, leaf), leaf
     for batch in batches():
         v = _with_batch(v, batch.level, batch.size)
     mode = local.grad
@@ -42,7 +57,7 @@ def fresh(v):
 def _aliased(v):
     """A step of its own above `v`, whose gradient is wanted."""
     if not v.spec.needs:
-        leaf = Leaf(weakref.ref(_nobody))
+        leaf = Leaf(_nobody_at)
         v = leaf_value(v, leaf) if hasattr(v, "array") else become_leaf(record(REGISTRY["detach"], (v,)), leaf)
     return record(REGISTRY["alias"], (v,))
 

@@ -39,12 +39,13 @@ def _check(primals, tangents) -> None:
     for name, tree in (("primals", primals), ("tangents", tangents)):
         if not isinstance(tree, tuple):
             raise RuntimeError(
-                f"jvp(f, primals, tangents): Expected {name} to be a tuple. E.g. it should be valid to call f(*primals)."
+                f"jvp(f, primals, tangents): Expected {name} to be a tuple. E.g. it should be valid to call "
+                "f(*primals)."
             )
     if flatten(primals)[1] != flatten(tangents)[1]:
         raise RuntimeError(
-            "jvp(f, primals, tangents): Expected primals and tangents to have the same python structure. For example, if "
-            "primals is a tuple of 3 tensors, tangents also must be. Got primals with structure "
+            "jvp(f, primals, tangents): Expected primals and tangents to have the same python structure. For example, "
+            "if primals is a tuple of 3 tensors, tangents also must be. Got primals with structure "
             f"{flatten(primals)[1]} and tangents with structure {flatten(tangents)[1]}"
         )
     for p, t in zip(tensors("", primals), tensors("", tangents), strict=True):

@@ -11,12 +11,11 @@ import functools
 from collections.abc import Callable
 
 from ..engine import enable_grad, fresh
-from ..tape import local
 from ..tensor import Tensor
 from ..tensor import grad as gradients
 from ..tensor.tensor import value_of, wrap
 from .outside import depends_outside, taking
-from .tree import flatten, leaves, map_leaves, tensors, unflatten
+from .tree import flatten, map_leaves, unflatten
 
 
 def value_and_grad(func: Callable, argnums: int | tuple[int, ...] = 0, has_aux: bool = False) -> Callable:
@@ -72,14 +71,14 @@ def grad(func: Callable, argnums: int | tuple[int, ...] = 0, has_aux: bool = Fal
 def _value_and_grad(name: str, func, argnums, has_aux: bool, args: tuple, kwargs: dict):
     numbers = _numbers(argnums, len(args))
     with taking(name):
-        new, inputs, outer = _fresh_args(args, numbers)
+        new, inputs, outer, trees = _fresh_args(args, numbers)
         with enable_grad():
             out = func(*new, **kwargs)
             value, aux = _split(name, out, has_aux)
             _check_scalar(name, value)
             create = outer or depends_outside(value, inputs)
             found = _gradients([value], inputs, None, create)
-    trees = _like(args, numbers, found)
+    trees = _like(trees, found)
     g = trees if isinstance(argnums, tuple) else trees[0]
     value = _done(value, create)
     if has_aux:
@@ -99,27 +98,34 @@ def _numbers(argnums, count: int) -> tuple[int, ...]:
 
 def _fresh_args(args: tuple, numbers: tuple):
     """The arguments with new places in the graph for those at `numbers`: (arguments, those Tensors, whether any had a
-    history already)."""
-    new, inputs, outer = list(args), [], False
+    history already, the structure of each)."""
+    new, inputs, structures, outer = list(args), [], [], False
     for n in numbers:
-        found, structure = flatten(args[n])
-        tensors("", args[n])
+        found, structure = (args[n],), None
+        if not isinstance(args[n], Tensor):
+            found, structure = flatten(args[n])
         made = []
         for t in found:
-            if not t.dtype.differentiable:
+            if not isinstance(t, Tensor):
+                raise ValueError(f"Thing passed to transform API must be Tensor, got {type(t)}")
+            v = value_of(t)
+            if not v.spec.dtype.differentiable:
                 raise RuntimeError("only Tensors of floating point dtype can require gradients")
-            outer = outer or (t.requires_grad and local.grad) or t.requires_grad
-            made.append(wrap(fresh(value_of(t))[0]))
+            outer = outer or v.spec.needs
+            made.append(wrap(fresh(v)[0]))
         inputs += made
-        new[n] = unflatten(structure, made)
-    return tuple(new), inputs, outer
+        structures.append((structure, len(made)))
+        new[n] = made[0] if structure is None else unflatten(structure, made)
+    return tuple(new), inputs, outer, structures
 
 
 def _split(name: str, out, has_aux: bool):
     if not has_aux:
         return out, None
     if not (isinstance(out, tuple) and len(out) == 2):
-        raise RuntimeError(f"{name}(f)(*args): output of function f should be a tuple: (output, aux) if has_aux is True")
+        raise RuntimeError(
+            f"{name}(f)(*args): output of function f should be a tuple: (output, aux) if has_aux is True"
+        )
     return out
 
 
@@ -128,8 +134,8 @@ def _check_scalar(name: str, value) -> None:
         raise RuntimeError(f"{name}(f)(*args): Expected f(*args) to return a Tensor, got {type(value)}")
     if value.ndim:
         raise RuntimeError(
-            f"{name}(f)(*args): Expected f(*args) to return a scalar Tensor, got tensor with {value.ndim} dims. Maybe you "
-            "wanted to use the vjp or jacrev APIs instead?"
+            f"{name}(f)(*args): Expected f(*args) to return a scalar Tensor, got tensor with {value.ndim} dims. Maybe "
+            "you wanted to use the vjp or jacrev APIs instead?"
         )
 
 
@@ -150,10 +156,14 @@ def _gradients(outputs: list, inputs: list, cotangents, create: bool, batched: b
     return [g if g is not None else t.detach() * 0 for g, t in zip(found, inputs, strict=True)]
 
 
-def _like(args: tuple, numbers: tuple, found: list) -> tuple:
+def _like(structures: list, found: list) -> tuple:
     """The gradients, as trees like the arguments they belong to."""
-    rest = iter(found)
-    return tuple(unflatten(flatten(args[n])[1], [next(rest) for _ in leaves(args[n])]) for n in numbers)
+    trees, start = [], 0
+    for structure, n in structures:
+        some = found[start : start + n]
+        trees.append(some[0] if structure is None else unflatten(structure, some))
+        start += n
+    return tuple(trees)
 
 
 def _done(t, create: bool):
@@ -175,7 +185,7 @@ def vjp(func: Callable, *primals, has_aux: bool = False):
     (tensor([1.0000, 0.5403]),)
     """
     with taking("vjp"):
-        new, inputs, outer = _fresh_args(primals, tuple(range(len(primals))))
+        new, inputs, outer, structures = _fresh_args(primals, tuple(range(len(primals))))
         with enable_grad():
             out, aux = _split("vjp", func(*new), has_aux)
     outs, structure = flatten(out)
@@ -188,14 +198,13 @@ def vjp(func: Callable, *primals, has_aux: bool = False):
         given, wanted = flatten(cotangents)
         if wanted != structure:
             raise RuntimeError(
-                f"Expected pytree structure of cotangents to be the same as pytree structure of outputs to the function. "
-                f"cotangents: {wanted}, primal output: {structure}"
+                "Expected pytree structure of cotangents to be the same as pytree structure of outputs to the "
+                f"function. cotangents: {wanted}, primal output: {structure}"
             )
         keep = create or any(isinstance(c, Tensor) and c.requires_grad for c in given)
         with enable_grad():
             found = _gradients(outs, inputs, given, keep)
-        trees = _like(primals, tuple(range(len(primals))), [_done(g, keep) for g in found])
-        return trees
+        return _like(structures, [_done(g, keep) for g in found])
 
     result = map_leaves(lambda t: _done(t, create), out)
     return (result, pull, map_leaves(lambda t: _done(t, create), aux)) if has_aux else (result, pull)

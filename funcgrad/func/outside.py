@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from ..engine import Leaf, place
 from ..engine.side import collect
-from ..tape import local
+from ..tape import base, local
 from ..tensor import Tensor
 from ..tensor.tensor import value_of
 
@@ -39,14 +39,20 @@ def depends_outside(value: Tensor, inputs: list[Tensor]) -> bool:
     where = place(value_of(value))
     if where.__class__ is not tuple:
         return where is not None
-    ours = [place(value_of(t)) for t in inputs]
-    if where[0] is local.tape and all(o[0] is local.tape for o in ours):
-        key = ("outside", where[1], tuple([o[1] for o in ours]))
-        facts = local.tape.trace.facts
-        if key not in facts:
-            facts[key] = _depends(where, set(ours))
-        return facts[key]
-    return _depends(where, set(ours))
+    tape = local.tape
+    if where[0] is not tape:
+        return _depends(where, {place(value_of(t)) for t in inputs})
+    key = ("outside", where[1], tuple([_slot(tape, value_of(t)) for t in inputs]))
+    facts = tape.trace.facts
+    if key not in facts:
+        facts[key] = _depends(where, {place(value_of(t)) for t in inputs})
+    return facts[key]
+
+
+def _slot(tape, v):
+    """Where an argument is on the tape, None if it has not been read there."""
+    v = base(v)
+    return v.slot if v.tape is tape else tape.inputs.get(v)
 
 
 def _depends(where, ours: set) -> bool:
@@ -60,6 +66,8 @@ def _depends(where, ours: set) -> bool:
             if any((side.tape, slot) in ours for slot in t.outs):
                 continue
             edge = side.edge(t.first) if t.op is None and t.specs else None
+            if edge in ours:
+                continue
             if edge.__class__ is Leaf:
                 return True
             if edge is not None:

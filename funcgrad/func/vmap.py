@@ -62,13 +62,13 @@ def _dims(func, in_dims, args, flat: list, structure) -> list:
     shown = f"vmap({name_of(func)}, in_dims={in_dims}, ...)(<inputs>)"
     if not isinstance(in_dims, int | tuple | list | dict) and in_dims is not None:
         raise ValueError(
-            f"{shown}: expected `in_dims` to be int or a (potentially nested) tuple matching the structure of inputs, got: "
-            f"{type(in_dims)}."
+            f"{shown}: expected `in_dims` to be int or a (potentially nested) tuple matching the structure of inputs, "
+            f"got: {type(in_dims)}."
         )
     if not flat:
         raise ValueError(
-            f"vmap({name_of(func)})(<inputs>): got no inputs. Maybe you forgot to add inputs, or you are trying to vmap "
-            "over a function with no inputs. The latter is unsupported."
+            f"vmap({name_of(func)})(<inputs>): got no inputs. Maybe you forgot to add inputs, or you are trying to "
+            "vmap over a function with no inputs. The latter is unsupported."
         )
     dims = _broadcast(in_dims, args)
     if dims is None:
@@ -89,8 +89,8 @@ def _dims(func, in_dims, args, flat: list, structure) -> list:
             )
         if d is not None and not -t.ndim <= d < t.ndim:
             raise ValueError(
-                f"{shown}: Got in_dim={d} for some input, but that input is a Tensor of dimensionality {t.ndim} so expected "
-                f"in_dim to satisfy -{t.ndim} <= in_dim < {t.ndim}."
+                f"{shown}: Got in_dim={d} for some input, but that input is a Tensor of dimensionality {t.ndim} so "
+                f"expected in_dim to satisfy -{t.ndim} <= in_dim < {t.ndim}."
             )
         out.append(d if d is None else d % t.ndim)
     return out
@@ -117,8 +117,8 @@ def _size(flat: list, dims: list) -> int:
         )
     if len(set(sizes)) > 1:
         raise ValueError(
-            f"vmap: Expected all tensors to have the same size in the mapped dimension, got sizes {sizes} for the mapped "
-            "dimension"
+            f"vmap: Expected all tensors to have the same size in the mapped dimension, got sizes {sizes} for the "
+            "mapped dimension"
         )
     return sizes[0]
 
@@ -140,8 +140,8 @@ def _mapped(func, flat, structure, dims, size, out_dims, randomness, kwargs):
     where = _broadcast(out_dims, out)
     if where is None:
         raise ValueError(
-            f"vmap({name_of(func)}, ..., out_dims={out_dims}): out_dims is not compatible with the structure of `outputs`. "
-            f"out_dims has structure {jax.tree_util.tree_structure(out_dims)} but outputs has structure {result}."
+            f"vmap({name_of(func)}, ..., out_dims={out_dims}): out_dims is not compatible with the structure of "
+            f"`outputs`. out_dims has structure {jax.tree_util.tree_structure(out_dims)} but outputs has structure {result}."
         )
     return unflatten(result, [_out(func, t, d, here) for t, d in zip(found, where, strict=True)])
 
@@ -152,8 +152,8 @@ def _out(func, t, dim: int | None, here):
         if dim is None:
             return t
         raise ValueError(
-            f"vmap({name}, ...): `{name}` must only return Tensors, got type {type(t)}. Did you mean to set out_dims= to "
-            "None for output?"
+            f"vmap({name}, ...): `{name}` must only return Tensors, got type {type(t)}. Did you mean to set out_dims= "
+            "to None for output?"
         )
     v = value_of(t)
     mine = v.__class__ is Batched and v.level == here.level

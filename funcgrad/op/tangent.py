@@ -21,9 +21,28 @@ def tangent_op(op):
     `backward_op`; `needs` says which inputs have a tangent. Result: a tuple, one for each differentiable output.
     """
     if op.tangent is None:
-        forward = partial(_push, op)
+        forward = partial(_push if op.own_rule else _by_jax, op)
         op.tangent = derived(op, "tangent", forward)
     return op.tangent
+
+
+def _by_jax(op, *arrays, nout, needs, dtype, params):
+    """For a row whose derivative is left to JAX."""
+    n = nout or 1
+    k = len(needs)
+    ts, xs = arrays[:k], arrays[k + n :]
+    where = [i for i, need in enumerate(needs) if need]
+
+    def f(*some):
+        full = list(xs)
+        for i, x in zip(where, some, strict=True):
+            full[i] = x
+        cast = full if dtype is None else [None if x is None else x.astype(dtype.np) for x in full]
+        out = op.forward(*cast, **dict(params))
+        outs = out if isinstance(out, tuple | list) else (out,)
+        return tuple(y for y in outs if jnp.issubdtype(y.dtype, jnp.inexact))
+
+    return jax.jvp(f, tuple(xs[i] for i in where), tuple(ts[i] for i in where))[1]
 
 
 def _push(op, *arrays, nout, needs, dtype, params):

@@ -5,6 +5,7 @@ the design.
 """
 
 from .cache import limit
+from .inline import Path
 from .lifted import Lifted, base, innermost, lift_again, new_level, remember
 from .program import Program
 from .reasons import RecompileWarning, assert_no_recompile, explain
@@ -17,6 +18,7 @@ from .tape import (
     Tape,
     constant,
     exact,
+    fresh,
     local,
     pending_value,
     set_default_dtype,
@@ -35,6 +37,7 @@ __all__ = [
     "Failed",
     "LeafValue",
     "Lifted",
+    "Path",
     "Program",
     "RecompileWarning",
     "Spec",
@@ -51,6 +54,7 @@ __all__ = [
     "exact",
     "explain",
     "force",
+    "fresh",
     "innermost",
     "leaf_value",
     "lift_again",

@@ -12,6 +12,7 @@ import itertools
 import numpy as np
 
 from . import cache
+from .inline import values_of
 from .lifted import Lifted
 from .plan import live_slots, plan_for, program_for
 from .program import lower
@@ -34,6 +35,11 @@ def run() -> None:
                 _finish(tape, {}, {})
             return
         plan = plan_for(tape, live)
+        if local.traced is not None:
+            arrays = values_of(tape.trace, plan.outputs, tape.entered, tape.scalars)
+            local.traced.extend(v for v in map(tape.pending.get, plan.outputs) if v is not None)
+            _finish(tape, dict(zip(plan.outputs, arrays, strict=True)), plan.readers)
+            return
         try:
             program = program_for(tape, plan)
             with Uninterrupted():

@@ -128,12 +128,14 @@ class Tape:
 class _Local(threading.local):
     """This thread's tape and modes.
 
+    traced Values that have JAX's tracers for arrays, while JAX traces what is recorded; else None
     watch  callables (tape, step, arguments, Values made) that see every operation as it is recorded; one may return
            other Values to go on with
     """
 
     def __init__(self):
         self.grad, self.scope, self.watch = True, (), ()
+        self.traced: list | None = None
         self.tape = Tape(root(_mode(self)))
 
 

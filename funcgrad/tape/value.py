@@ -81,14 +81,16 @@ class LeafValue(_Fields):
 
 
 class Failed:
-    """Stands where an array would: the run that should have made it raised `error`."""
+    """Stands where an array would: the run that should have made it raised `error`, or `words` say why not."""
 
-    __slots__ = ("error",)
+    __slots__ = ("error", "words")
 
-    def __init__(self, error: BaseException):
-        self.error = error
+    def __init__(self, error: BaseException | None, words: str = ""):
+        self.error, self.words = error, words
 
     def throw(self):
+        if self.error is None:
+            raise RuntimeError(self.words)
         raise RuntimeError(
             f"this Tensor has no value: the run that should have computed it failed with "
             f"{type(self.error).__name__}: {self.error}"

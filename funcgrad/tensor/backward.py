@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 import warnings
 from collections.abc import Mapping, Sequence
 
@@ -21,7 +22,7 @@ from ..engine import (
     unbatched,
 )
 from ..op import REGISTRY
-from ..tape import Value, base, local, new_level, record, set_grad
+from ..tape import Lifted, Value, base, local, new_level, record, set_grad
 from .alias import put
 from .tensor import Size, Tensor, leaf_of, value_of, wrap
 
@@ -40,6 +41,9 @@ BATCHED = (
     "sizes of the remaining dimensions are expected to match the shape of corresponding output, but a mismatch was "
     "detected: "
 )
+
+
+_adding = threading.RLock()  # backwards from several threads may meet in a leaf
 
 
 def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, grad_variables=None, inputs=None):
@@ -126,8 +130,8 @@ def grad(
     level = new_level() if is_grads_batched else 0
     size = len(next(iter(_sequence(grad_outputs)))) if is_grads_batched else 0
     roots = _roots(outputs, grad_outputs, level)
-    for t in (t for t in wanted if isinstance(t, Tensor)):
-        if any(isinstance(y, Tensor) and separate(value_of(y), value_of(t)) for y in outputs):
+    for v in [v for v in map(value_of, filter(_is_tensor, outputs)) if isinstance(v, Lifted)]:
+        if any(separate(v, value_of(t)) for t in filter(_is_tensor, wanted)):
             raise RuntimeError(SEPARATE)
     with GraphTask(roots, targets, retain=retain, create=create_graph) as task:
         swept = sweep(task).targets
@@ -155,6 +159,10 @@ def grad(
 
 def _sequence(tensors) -> Sequence:
     return (tensors,) if isinstance(tensors, Tensor | GradientEdge) else tuple(tensors)
+
+
+def _is_tensor(t) -> bool:
+    return isinstance(t, Tensor)
 
 
 def _place(t):
@@ -242,7 +250,7 @@ def _leaf_hooks(leaf: Leaf, g: Value) -> Value:
 
 
 def _accumulate(leaf: Leaf, g: Value, create: bool) -> None:
-    with leaf.lock:
+    with _adding:
         old, mode = leaf.grad, local.grad
         if old is None:
             leaf.grad = wrap(g)

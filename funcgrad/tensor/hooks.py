@@ -15,6 +15,8 @@ def _hooks_of(t: Tensor) -> list:
         raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
     if where.__class__ is tuple:
         return where[0].hooks.setdefault(where[1], [])
+    if where.hooks.__class__ is tuple:
+        where.hooks = []
     return where.hooks
 
 
@@ -66,5 +68,7 @@ def register_post_accumulate_grad_hook(t: Tensor, hook) -> RemovableHandle:
             hook(owner)
 
     leaf = leaf_of(t)
+    if leaf.after.__class__ is tuple:
+        leaf.after = []
     leaf.after.append(after)
     return RemovableHandle(leaf.after, after)
