@@ -15,7 +15,7 @@ from .attached import (
     run_after,
     run_before,
 )
-from .batch import Batch, Batched, batch, batched, batches, unbatched
+from .batch import Batch, Batched, batch, batches, unbatched
 from .face import Face
 from .forward import Dual, dual, enter_level, exit_level
 from .leaf import Leaf
@@ -42,7 +42,7 @@ from .node import (
 from .saved import SavedTensor, pack, positions, saved_value
 from .sweep import sweep
 from .task import GraphTask, current_task, queue_callback
-from .transform import fresh, logical, physical, separate
+from .transform import fresh, going_on, logical, physical, separate, taking
 
 __all__ = [
     "FREED",
@@ -65,7 +65,6 @@ __all__ = [
     "arg_specs",
     "attached_to",
     "batch",
-    "batched",
     "batches",
     "checked",
     "current_task",
@@ -75,6 +74,7 @@ __all__ = [
     "enter_level",
     "exit_level",
     "fresh",
+    "going_on",
     "inference_mode",
     "is_grad_enabled",
     "is_inference_mode_enabled",
@@ -94,5 +94,6 @@ __all__ = [
     "set_grad_enabled",
     "step_of",
     "sweep",
+    "taking",
     "unbatched",
 ]

@@ -15,6 +15,15 @@ LOOK = (
     "internals, please file a bug report."
 )
 
+BRANCH = (
+    "vmap: It looks like you're attempting to use a Tensor in some data-dependent control flow. We don't support that "
+    "yet, please file an issue at https://github.com/pytorch/pytorch/issues ."
+)
+ESCAPED = (
+    "this Tensor escaped from the function that vmap() was given: it is one example of a batch, and means nothing "
+    "outside. Return it from the function instead."
+)
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -64,6 +73,7 @@ class Batched(Lifted):
         return self.inner.spec.shape[0]
 
     def process(self, op, args, params: dict):
+        self._check()
         mine = [a.__class__ is Batched and a.level == self.level for a in args]
         dtype = promoted(op, args, params)
         out = record(
@@ -88,17 +98,16 @@ class Batched(Lifted):
         return None
 
     def force(self):
-        if any(b.level == self.level for b in _batches.going_on):
-            raise RuntimeError(LOOK)
-        raise RuntimeError(
-            "this Tensor escaped from the function that vmap() was given: it is one example of a batch, and has no "
-            "number outside. Return it from the function instead."
-        )
+        self._check()
+        raise RuntimeError(LOOK)
 
+    def branch(self):
+        self._check()
+        raise RuntimeError(BRANCH)
 
-def batched(v: Value) -> Batched:
-    """`v` as one example of a batch, at a level of its own."""
-    return Batched(v, new_level())
+    def _check(self) -> None:
+        if all(b.level != self.level for b in _batches.going_on):
+            raise RuntimeError(ESCAPED)
 
 
 def unbatched(v, level: int, size: int) -> Value:

@@ -6,7 +6,9 @@ physical; here are the ways across, and the start of a gradient inside a transfo
 
 from __future__ import annotations
 
+import threading
 import weakref
+from contextlib import contextmanager
 
 from ..op import REGISTRY
 from ..tape import (
@@ -23,6 +25,28 @@ from ..tape import (
 )
 from .batch import Batched, batches
 from .leaf import Leaf
+
+
+class _Going(threading.local):
+    names: tuple[str, ...] = ()
+
+
+_going = _Going()
+
+
+@contextmanager
+def taking(name: str):
+    """Within, the transform `name` is going on in this thread."""
+    before, _going.names = _going.names, (*_going.names, name)
+    try:
+        yield
+    finally:
+        _going.names = before
+
+
+def going_on() -> tuple[str, ...]:
+    """The transforms that this thread is in, the outermost first."""
+    return _going.names
 
 
 class _Nobody:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..engine import Dual, dual, enter_level, exit_level
+from ..engine import Dual, dual, enter_level, exit_level, taking
 from ..tensor import Tensor
 from ..tensor.tensor import value_of, wrap
-from .outside import taking
 from .tree import flatten, map_leaves, tensors
 
 

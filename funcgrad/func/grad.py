@@ -10,11 +10,11 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 
-from ..engine import enable_grad, fresh
+from ..engine import enable_grad, fresh, taking
 from ..tensor import Tensor
 from ..tensor import grad as gradients
 from ..tensor.tensor import value_of, wrap
-from .outside import depends_outside, taking
+from .outside import depends_outside
 from .tree import flatten, map_leaves, unflatten
 
 
@@ -191,7 +191,9 @@ def vjp(func: Callable, *primals, has_aux: bool = False):
     outs, structure = flatten(out)
     for t in outs:
         if not isinstance(t, Tensor):
-            raise RuntimeError(f"vjp(f, *primals): Expected f(*primals) to return only tensors, got {type(t)}")
+            raise RuntimeError(
+                f"vjp(f, *primals): expected f(*primals) to return only tensors, got unsupported type {type(t)}"
+            )
     create = outer or any(depends_outside(t, inputs) for t in outs)
 
     def pull(cotangents, retain_graph: bool = True, create_graph: bool | None = None):

@@ -6,14 +6,14 @@ import functools
 import math
 from collections.abc import Callable
 
-from ..engine import enable_grad
+from ..engine import enable_grad, taking
 from ..op import REGISTRY
 from ..tape import record
 from ..tensor import Tensor
 from ..tensor.tensor import value_of, wrap
 from .forward import jvp
 from .grad import _done, _fresh_args, _gradients, _like, _numbers, _split
-from .outside import depends_outside, taking
+from .outside import depends_outside
 from .tree import flatten, leaves, map_leaves, tensors, unflatten
 from .vmap import vmap
 

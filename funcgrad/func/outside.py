@@ -1,37 +1,12 @@
-"""What a transform must know of the world outside: that it is going on, and whether its result has a history there."""
+"""Whether the result of a transform has a history outside it, and must keep one."""
 
 from __future__ import annotations
-
-import threading
-from contextlib import contextmanager
 
 from ..engine import Leaf, place
 from ..engine.side import collect
 from ..tape import base, local
 from ..tensor import Tensor
 from ..tensor.tensor import value_of
-
-
-class _Going(threading.local):
-    names: tuple[str, ...] = ()
-
-
-_going = _Going()
-
-
-@contextmanager
-def taking(name: str):
-    """Within, the transform `name` is going on in this thread."""
-    before, _going.names = _going.names, (*_going.names, name)
-    try:
-        yield
-    finally:
-        _going.names = before
-
-
-def going_on() -> tuple[str, ...]:
-    """The transforms that this thread is in, the outermost first."""
-    return _going.names
 
 
 def depends_outside(value: Tensor, inputs: list[Tensor]) -> bool:

@@ -15,10 +15,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import dtypes
+from ..engine import taking
 from ..tape import Failed, constant, force, fresh, local, run
 from ..tensor import Tensor
 from ..tensor.tensor import value_of, wrap
-from .outside import taking
 from .tree import map_leaves, name_of
 
 ESCAPED = (

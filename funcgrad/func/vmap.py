@@ -7,13 +7,12 @@ from collections.abc import Callable
 
 import jax
 
-from ..engine import Batched, batch
+from ..engine import Batched, batch, taking
 from ..engine.batch import unbatched
 from ..op import REGISTRY
 from ..tape import record
 from ..tensor import Tensor
 from ..tensor.tensor import value_of, wrap
-from .outside import taking
 from .tree import flatten, leaves, name_of, unflatten
 
 RANDOMNESS = ("error", "different", "same")
@@ -60,7 +59,7 @@ def vmap(
 def _dims(func, in_dims, args, flat: list, structure) -> list:
     """The dimension of each leaf. Raises ValueError, in PyTorch's words, for what does not fit."""
     shown = f"vmap({name_of(func)}, in_dims={in_dims}, ...)(<inputs>)"
-    if not isinstance(in_dims, int | tuple | list | dict) and in_dims is not None:
+    if not isinstance(in_dims, int | tuple | list | dict):
         raise ValueError(
             f"{shown}: expected `in_dims` to be int or a (potentially nested) tuple matching the structure of inputs, "
             f"got: {type(in_dims)}."
@@ -141,7 +140,8 @@ def _mapped(func, flat, structure, dims, size, out_dims, randomness, kwargs):
     if where is None:
         raise ValueError(
             f"vmap({name_of(func)}, ..., out_dims={out_dims}): out_dims is not compatible with the structure of "
-            f"`outputs`. out_dims has structure {jax.tree_util.tree_structure(out_dims)} but outputs has structure {result}."
+            f"`outputs`. out_dims has structure {jax.tree_util.tree_structure(out_dims)} but outputs has structure "
+            f"{result}."
         )
     return unflatten(result, [_out(func, t, d, here) for t, d in zip(found, where, strict=True)])
 

@@ -27,6 +27,12 @@ def _next(key):
     return jax.random.key_data(following), now
 
 
+def _keys(key, *, n):
+    """`n` keys of their own, and the next key."""
+    following, now = _next(key)
+    return jax.random.key_data(jax.random.split(now, n)), following
+
+
 def _wide(dtype):
     """The dtype to draw in: float32, or float64 for float64."""
     return jnp.float64 if dtype == jnp.float64 else jnp.float32
@@ -34,6 +40,9 @@ def _wide(dtype):
 
 def _key():
     return np.array([0, 7], np.uint32)
+
+
+op("keys", _keys, None, "internal")
 
 
 def _random(name, forward, rule, sig, samples, **over):

@@ -8,7 +8,7 @@ cuts has no children, and whoever comes to record after it misses and ends up he
 
 from __future__ import annotations
 
-from .tape import Tape
+from .tape import Tape, local
 from .trace import Trace
 
 CHECK = 256  # operations after which a periodic path without gradients is cut, and between looks
@@ -19,6 +19,8 @@ LIMIT = 4096  # operations after which any path is cut
 def cuts(tape: Tape) -> bool:
     """Whether `tape` ends here, before the operation that missed is recorded."""
     trace = tape.trace
+    if local.body is not None:
+        return False
     if trace.cut:
         return True
     n = trace.nops

@@ -27,6 +27,8 @@ _serial = itertools.count(1)
 def run() -> None:
     """Run this thread's tape and begin a new one. Returns without waiting for the device."""
     tape = local.tape
+    if local.body is not None:
+        local.body.refuse()
     with tape.lock:
         live = live_slots(tape)
         if not live:

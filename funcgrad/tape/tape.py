@@ -129,6 +129,7 @@ class _Local(threading.local):
     """This thread's tape and modes.
 
     traced Values that have JAX's tracers for arrays, while JAX traces what is recorded; else None
+    body   what records the body of a loop: no number is there, and what it closes over stands in; else None
     watch  callables (tape, step, arguments, Values made) that see every operation as it is recorded; one may return
            other Values to go on with
     """
@@ -136,6 +137,7 @@ class _Local(threading.local):
     def __init__(self):
         self.grad, self.scope, self.watch = True, (), ()
         self.traced: list | None = None
+        self.body = None
         self.tape = Tape(root(_mode(self)))
 
 

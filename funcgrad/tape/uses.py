@@ -32,9 +32,13 @@ def uses(op: Op, specs: tuple, structs, params: dict) -> frozenset[int]:
                 full[i] = a
             return f(*full)
 
-        with dtypes.x64():
-            closed = jax.make_jaxpr(of_present)(*(structs[i] for i in where))
-        found = _uses[key] = frozenset(where[i] for i in used_inputs(closed.jaxpr))
+        try:
+            with dtypes.x64():
+                closed = jax.make_jaxpr(of_present)(*(structs[i] for i in where))
+        except ValueError:  # a loop that JAX cannot reverse: said when a backward comes to it
+            found = _uses[key] = frozenset(where)
+        else:
+            found = _uses[key] = frozenset(where[i] for i in used_inputs(closed.jaxpr))
     return found
 
 

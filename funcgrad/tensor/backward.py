@@ -12,6 +12,8 @@ from ..engine import (
     GradientEdge,
     GraphTask,
     Leaf,
+    batch,
+    going_on,
     logical,
     physical,
     place,
@@ -22,7 +24,7 @@ from ..engine import (
     unbatched,
 )
 from ..op import REGISTRY
-from ..tape import Lifted, Value, base, local, new_level, record, set_grad
+from ..tape import Lifted, Value, base, local, record, set_grad
 from .alias import put
 from .tensor import Size, Tensor, leaf_of, value_of, wrap
 
@@ -32,9 +34,13 @@ CYCLE = (
     "have to use this function, make sure to reset the .grad fields of your parameters to None after use to break "
     "the cycle and avoid the leak."
 )
+INSIDE = (
+    "backward() called inside a functorch transform. This is not supported, please use functorch.grad or functorch.vjp "
+    "instead or call backward() outside of functorch transforms."
+)
 SEPARATE = (
-    "vmap: a gradient with respect to a Tensor from outside the function would be summed over the batch. Pass it to the "
-    "function as an argument (with in_dims=None), or use func.grad inside."
+    "vmap: a gradient with respect to a Tensor from outside the function would be summed over the batch. Pass it to "
+    "the function as an argument (with in_dims=None), or use func.grad inside."
 )
 BATCHED = (
     "If `is_grads_batched=True`, we interpret the first dimension of each grad_output as the batch dimension. The "
@@ -65,6 +71,8 @@ def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, 
                 "use `grad_tensors`."
             )
         grad_tensors = grad_variables
+    if any(name not in ("to_jax", "checkpoint") for name in going_on()):
+        raise RuntimeError(INSIDE)
     outputs = _sequence(tensors)
     if inputs is not None:
         inputs = list(inputs.values()) if isinstance(inputs, Mapping) else list(_sequence(inputs))
@@ -127,13 +135,23 @@ def grad(
     outputs = _sequence(outputs)
     retain = create_graph if retain_graph is None else retain_graph
     targets = _targets(wanted)
-    level = new_level() if is_grads_batched else 0
-    size = len(next(iter(_sequence(grad_outputs)))) if is_grads_batched else 0
+    one = (wanted, outputs, grad_outputs, targets, retain, create_graph, allow_unused, materialize_grads)
+    if is_grads_batched:
+        with batch(len(next(iter(_sequence(grad_outputs)))), "same") as here:
+            results = [None if g is None else unbatched(g, here.level, here.size) for g in _gradients(*one, here.level)]
+    else:
+        results = _gradients(*one, 0)
+    results = [None if g is None else wrap(g) for g in results]
+    return dict(zip(names, results, strict=True)) if names is not None else tuple(results)
+
+
+def _gradients(wanted, outputs, grad_outputs, targets, retain, create, allow_unused, materialize, level: int) -> list:
+    """The Values of the gradients of `outputs`, None where there is none; `level` is that of batched cotangents."""
     roots = _roots(outputs, grad_outputs, level)
     for v in [v for v in map(value_of, filter(_is_tensor, outputs)) if isinstance(v, Lifted)]:
         if any(separate(v, value_of(t)) for t in filter(_is_tensor, wanted)):
             raise RuntimeError(SEPARATE)
-    with GraphTask(roots, targets, retain=retain, create=create_graph) as task:
+    with GraphTask(roots, targets, retain=retain, create=create) as task:
         swept = sweep(task).targets
         found = [swept.get(i) for i in range(len(targets))]
         for i, t in enumerate(targets):
@@ -146,15 +164,13 @@ def grad(
                 f"The differentiated Tensor at index {i} appears to not have been used in the graph. "
                 "Set allow_unused=True if this is the desired behavior."
             )
-        if g is None and materialize_grads:
+        if g is None and materialize:
             s = _spec(t)
             g = record(REGISTRY["blank"], (), {"shape": s.shape, "dtype": s.dtype})
         if g is not None and isinstance(t, Tensor):
             g = logical(g, value_of(t))
-        if g is not None and is_grads_batched:
-            g = unbatched(g, level, size)
-        results.append(None if g is None else wrap(g))
-    return dict(zip(names, results, strict=True)) if names is not None else tuple(results)
+        results.append(g)
+    return results
 
 
 def _sequence(tensors) -> Sequence:

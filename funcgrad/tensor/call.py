@@ -29,6 +29,8 @@ def operand(a, op: Op | None = None):
         return constant(np.array(a))
     if isinstance(a, jax.Array):
         return constant(a, dtypes.from_np(a.dtype))
+    if hasattr(a, "spec"):  # a Value already
+        return a
     name = op.name if op is not None else "operation"
     raise TypeError(f"{name}(): argument must be Tensor, not {type(a).__name__}")
 
