@@ -16,10 +16,10 @@ import numpy as np
 
 from .. import dtypes
 from ..engine import taking
-from ..tape import Failed, constant, force, fresh, local, run
+from ..tape import Failed, base, constant, force, fresh, local, run, values_of
 from ..tensor import Tensor
 from ..tensor.tensor import value_of, wrap
-from .tree import map_leaves, name_of
+from .tree import leaves, map_leaves, name_of
 
 ESCAPED = (
     "this Tensor escaped from {name}, which to_jax() was tracing: what it stood for is no number. Return it from the "
@@ -87,8 +87,13 @@ class _Traced:
 
     def arrays(self, out):
         """The results, as JAX gets them."""
-        values = map_leaves(lambda t: value_of(t) if isinstance(t, Tensor) else t, out)
-        run()
+        values = map_leaves(lambda t: base(value_of(t)) if isinstance(t, Tensor) else t, out)
+        tape = local.tape
+        pending = {v.slot: v for v in leaves(values) if _is_value(v) and not hasattr(v, "array")}
+        found = values_of(tape.trace, tuple(pending), tape.entered, tape.scalars) if pending else []
+        for v, array in zip(pending.values(), found, strict=True):
+            v.array = array
+            local.traced.append(v)
         return jax.tree_util.tree_map(_array, values, is_leaf=_is_value)
 
     def __exit__(self, *error):

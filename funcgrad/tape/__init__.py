@@ -5,7 +5,7 @@ the design.
 """
 
 from .cache import limit
-from .inline import Path
+from .inline import Path, values_of
 from .lifted import Lifted, base, innermost, lift_again, new_level, remember
 from .program import Program
 from .reasons import RecompileWarning, assert_no_recompile, explain
@@ -77,4 +77,5 @@ __all__ = [
     "specs_of",
     "stats",
     "uses",
+    "values_of",
 ]

@@ -14,9 +14,10 @@ from jax.custom_derivatives import SymbolicZero
 
 from .. import dtypes
 from ..op import tangent_op
-from .program import evaluate, needed_steps
+from .program import evaluate
 from .residuals import backward_params
-from .trace import INPUT, LEAF, Trace
+from .trace import INPUT, LEAF, Trace, specs_of
+from .uses import uses
 
 
 class Path:
@@ -28,9 +29,26 @@ class Path:
 
     def __init__(self, trace: Trace, outputs: tuple[int, ...]):
         self.trace, self.outputs = trace, outputs
-        self.steps, scalars = needed_steps(trace, outputs)
+        steps = trace.steps()
+        self.specs = specs_of(steps)
+        wanted = set(outputs)
+        self.steps = []
+        for t in reversed(steps):
+            if t.specs and not wanted.isdisjoint(t.outs):
+                self.steps.append(t)
+                wanted.update(t.args[i] for i in self._read(t))
+        self.steps.reverse()
         self.inputs = tuple(t.first for t in self.steps if t.kind is INPUT)
-        self.scalars = [(slot, dtype) for slot, _, _, dtype in scalars]
+        self.scalars = [(slot, self.specs[slot].dtype) for t in steps for slot in t.scalar_slots if slot in wanted]
+
+    def _read(self, t: Trace) -> list[int]:
+        """The positions of the arguments whose numbers `t` reads; of the others it needs the shape."""
+        there = [i for i, a in enumerate(t.args) if a is not None]
+        if t.op is None or not t.op.exact:
+            return there
+        arg_specs = tuple(None if a is None else self.specs[a] for a in t.args)
+        used = uses(t.op, arg_specs, [s and s.struct for s in arg_specs], t.params)
+        return [i for i in there if i in used]
 
     def __eq__(self, other) -> bool:
         return isinstance(other, Path) and self.trace is other.trace and self.outputs == other.outputs
@@ -51,19 +69,31 @@ class Path:
         env.update((slot, jnp.asarray(x, dtype.np)) for (slot, dtype), x in zip(self.scalars, arrays[n:], strict=True))
         return env
 
+    def _evaluate(self, t: Trace, env: dict) -> None:
+        for a in t.args:
+            if a is not None and a not in env:
+                s = self.specs[a]
+                env[a] = jnp.zeros(s.shape, s.dtype.np)
+        evaluate(t, env)
+
     def _values(self, *arrays) -> list:
-        env = self._env(arrays)
-        for t in self.steps:
-            evaluate(t, env)
-        return [env[s] for s in self.outputs]
+        with dtypes.x64():
+            env = self._env(arrays)
+            for t in self.steps:
+                self._evaluate(t, env)
+            return [env[s] for s in self.outputs]
 
     def _tangents(self, arrays, tangents):
+        with dtypes.x64():
+            return self._with_tangents(arrays, tangents)
+
+    def _with_tangents(self, arrays, tangents):
         env, tenv = self._env(arrays), {}
         for slot, t in zip(self.inputs, tangents, strict=False):
             if not isinstance(t, SymbolicZero) and jnp.issubdtype(t.dtype, jnp.inexact):
                 tenv[slot] = t
         for t in self.steps:
-            evaluate(t, env)
+            self._evaluate(t, env)
             if t.kind is LEAF and t.args[0] in tenv:
                 tenv[t.first] = tenv[t.args[0]]
             elif t.op is not None and not tenv.keys().isdisjoint(a for a in t.args if a is not None):
