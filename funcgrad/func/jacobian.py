@@ -67,6 +67,10 @@ def _units(shape, dtype) -> Tensor:
 
 def _rows(y: Tensor, inputs: list, create: bool, chunk_size: int | None) -> list:
     n = y.numel()
+    if n == 1:
+        one = wrap(record(REGISTRY["unit"], (), {"shape": tuple(y.shape), "dtype": y.dtype}))
+        found = _gradients([y], inputs, [one], create)
+        return [g.reshape(*y.shape, *t.shape) for g, t in zip(found, inputs, strict=True)]
     units = _units(y.shape, y.dtype)
     step = min(chunk_size or n, n) or 1
     pieces = [
