@@ -13,7 +13,7 @@ from ..engine import (
 )
 from ..engine.saved import SavedTensor
 from ..tensor import backward, grad
-from . import anomaly_mode, forward_ad, function, grad_mode, graph, profiler
+from . import anomaly_mode, forward_ad, function, functional, grad_mode, graph, profiler
 from .anomaly_mode import (
     detect_anomaly,
     is_anomaly_check_nan_enabled,
@@ -34,6 +34,7 @@ __all__ = [
     "enable_grad",
     "forward_ad",
     "function",
+    "functional",
     "grad",
     "grad_mode",
     "graph",
