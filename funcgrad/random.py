@@ -20,7 +20,7 @@ import numpy as np
 from . import dtypes
 from .device import check_device
 from .device import device as Device
-from .engine import Batch, Batched, batches
+from .engine import draws
 from .op import REGISTRY
 from .random_stream import DEFAULT_SEED, STATE_BYTES, Stream
 from .tape import Value, constant, force, local, record
@@ -110,10 +110,9 @@ class Generator:
         key = self._key
         if key is None:
             key = self._key = _key_value(_seed_words(self.initial_seed()))
-        drawing = drawn_for()
-        now, following = _key_of_each(key, drawing) if drawing else (key, None)
+        now, following = draws.key_of_each(key)
         *out, last = record(REGISTRY[row], (*args, now), params)
-        self._key = _shared(last) if following is None else following
+        self._key = draws.shared(last) if following is None else following
         # should the run fail, the key is what it was
         local.tape.journal.setdefault(id(self), (weakref.ref(self), "_key", key))
         return tuple(out)
@@ -123,37 +122,6 @@ class Generator:
 
     def __repr__(self) -> str:
         return f"<funcgrad.Generator seed={self.initial_seed()} device={self.device}>"
-
-
-RANDOM = (
-    "vmap: called random operation while in randomness error mode. Please either use the 'same' or 'different' "
-    "randomness flags on vmap or perform the randomness operation out of vmap"
-)
-
-
-def drawn_for() -> tuple[Batch, ...]:
-    """The `vmap`s that this thread is in whose examples draw numbers of their own. Raises RuntimeError in one that
-    forbids draws."""
-    if any(b.randomness == "error" for b in batches()):
-        raise RuntimeError(RANDOM)
-    return tuple(b for b in batches() if b.randomness == "different")
-
-
-def _key_of_each(key: Value, drawing: tuple[Batch, ...]):
-    """(the key of each example, the next key)."""
-    sizes = tuple(b.size for b in drawing)
-    keys, following = record(REGISTRY["keys"], (key,), {"n": math.prod(sizes)})
-    keys = record(REGISTRY["view"], (keys,), {"size": (*sizes, *keys.spec.shape[1:])})
-    for b in drawing:
-        keys = Batched(keys, b.level)
-    return keys, following
-
-
-def _shared(key):
-    """The next key after a draw that all examples of a batch share."""
-    while isinstance(key, Batched):
-        key = record(REGISTRY["select"], (key.inner,), {"dim": 0, "index": 0})
-    return key
 
 
 def _key_value(words: np.ndarray) -> Value:
@@ -236,15 +204,7 @@ def _drawn(generator: Generator | None, host, row: str, **params) -> Value:
     g = default_generator if generator is None else generator
     if _local.keyed:
         return g.record(row, **params)[0]
-    drawing = drawn_for()
-    if not drawing:
-        return constant(host(g.stream))
-    sizes = tuple(b.size for b in drawing)
-    each = np.stack([host(g.stream) for _ in range(math.prod(sizes))])
-    v = constant(each.reshape(*sizes, *each.shape[1:]))
-    for b in drawing:
-        v = Batched(v, b.level)
-    return v
+    return draws.of_each(lambda: host(g.stream))
 
 
 def _known(t: Tensor) -> np.ndarray | None:

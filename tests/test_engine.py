@@ -220,7 +220,7 @@ def test_selective_checkpointing_does_not_repeat_what_it_kept():
         (y.exp().sum()).backward()
         products.append(read_steps(local.tape.trace, w.grad._value.slot).count("mm"))
     assert seen == [(False, "mm"), (False, "sin"), (False, "mm"), (True, "mm"), (True, "sin"), (True, "mm")]
-    assert products == [2, 2, 2, 3]
+    assert products == [2, 2, 3, 3]  # the derivative of the sine asks for the first product
 
 
 def test_a_finished_graph_goes_away():

@@ -42,8 +42,8 @@ NO_JAX = {
 BY_JAX = {"grid_sample", "lu", "lu_factor", "lu_solve", "qr"}
 # Second derivatives that finite differences do not meet.
 NOT_SMOOTH = {}
-# No samples: rows that only make a Tensor of zeros out of nothing.
-NO_SAMPLES = {"blank", "unit"}
+# No samples: rows that make a constant out of nothing, random keys, and an identity for XLA's scheduler.
+NO_SAMPLES = {"barrier", "blank", "keys", "unit", "units"}
 # Rows without a rule whose result is of floating point all the same.
 FLAT = {
     "bincount": "PyTorch's is not implemented for weights that require a gradient",

@@ -21,10 +21,12 @@ from .anomaly_mode import (
     set_detect_anomaly,
 )
 from .function import Function, InplaceFunction
+from .gradcheck import GradcheckError, gradcheck, gradgradcheck
 from .variable import Variable
 
 __all__ = [
     "Function",
+    "GradcheckError",
     "InplaceFunction",
     "SavedTensor",
     "Variable",
@@ -37,6 +39,8 @@ __all__ = [
     "functional",
     "grad",
     "grad_mode",
+    "gradcheck",
+    "gradgradcheck",
     "graph",
     "inference_mode",
     "is_anomaly_check_nan_enabled",

@@ -170,10 +170,12 @@ def _op_text(tape: Tape, t: Trace) -> str:
     # a row for one spelling of an operator (pow_int) goes by the operator's name
     short = _snake(node)
     words = [short if op.where is None and op.name.startswith(short + "_") else op.name]
+    reflected = words == ["rsub"]  # whose scalar is what is subtracted from
+    words = ["sub"] if reflected else words
     for i, a in enumerate(t.args):
         if a in t.scalar_slots:
             # "3 sub" is 3 - x
-            at = 0 if i == 0 and len(t.args) > 1 else len(words)
+            at = 0 if reflected or (i == 0 and len(t.args) > 1) else len(words)
             words.insert(at, _number(tape.scalars.get(a)))
     usual = {a.name: a.default for a in op.sig.params}
     for name, value in t.params.items():

@@ -4,7 +4,7 @@ Knows the tape and `op`. Must not know Tensors: what it hands to hooks and takes
 """
 
 from ..tape import place
-from . import anomaly
+from . import anomaly, draws
 from .attached import (
     FREED,
     Attached,
@@ -68,6 +68,7 @@ __all__ = [
     "batches",
     "checked",
     "current_task",
+    "draws",
     "dual",
     "edge_of_value",
     "enable_grad",

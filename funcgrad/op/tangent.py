@@ -57,6 +57,7 @@ def _push(op, *arrays, nout, needs, dtype, params):
             gs[i] = g
         return backward_op(op).forward(*gs, *ys, *xs, nout=nout, needs=needs, dtype=dtype, params=params)
 
-    _, push = jax.vjp(pull, *(jnp.zeros(ys[i].shape, ys[i].dtype) for i in inexact))
+    # a rule is linear, so any gradient will do; not 0, where some leave out what would be 0 times infinity
+    _, push = jax.vjp(pull, *(jnp.ones(ys[i].shape, ys[i].dtype) for i in inexact))
     found = push(tuple(conj(t) for t, need in zip(ts, needs, strict=True) if need))
     return tuple(conj(t) for t in found)

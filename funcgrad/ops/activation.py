@@ -14,6 +14,7 @@ from jax import lax
 
 from ..dtypes import float64, from_np
 from ..op import checks, op, sample
+from .pointwise import sgn
 
 
 def floating(kernel: str, *arrays, also_complex: bool = False) -> None:
@@ -281,9 +282,7 @@ def _softsign_rule(g, y, input):
         d = 1 + input * lax.sign(input)  # not abs: its derivative at 0 would be 1
         return g / (d * d)
     d = 1 + jnp.abs(input)
-    return g / d - jnp.real(g * input) / (d * d) * jnp.conj(
-        lax.sign(input)
-    )  # |x| is not holomorphic
+    return g / d - jnp.real(g * input) / (d * d) * jnp.conj(sgn(input))  # |x| is not holomorphic
 
 
 _activation(

@@ -13,7 +13,7 @@ from jax import lax
 
 from ..dtypes import FLOAT, from_np
 from ..op import op, sample
-from .pointwise import _atan2_rule, _sgn, even, is_complex
+from .pointwise import _atan2_rule, sgn, even, is_complex
 
 LN2, LN10 = math.log(2.0), math.log(10.0)
 
@@ -115,5 +115,5 @@ op("view_as_complex", _view_as_complex, lambda g, y, x: _as_pairs(_conj(g)), "vi
 op("complex", _two_floats(lax.complex), lambda g, y, real, imag: (lax.real(g), -lax.imag(g)), "binary",
    sig="real: T, imag: T", promote=None, infer=None, variants="f")  # fmt: skip
 op("polar", _two_floats(lambda r, t: lax.complex(r * lax.cos(t), r * lax.sin(t))),
-   lambda g, y, abs, angle: (lax.real(g * _sgn(y)), -lax.imag(g * y)), "binary", sig="abs: T, angle: T",
+   lambda g, y, abs, angle: (lax.real(g * sgn(y)), -lax.imag(g * y)), "binary", sig="abs: T, angle: T",
    promote=None, infer=None, variants="f", domain=(0.5, 2))  # fmt: skip

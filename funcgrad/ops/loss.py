@@ -18,6 +18,7 @@ from jax import lax
 from ..dtypes import from_np
 from ..op import checks, op, sample
 from .activation import floating
+from .pointwise import sgn
 
 LEGACY = "size_average: any = None, reduce: any = None, "
 
@@ -110,7 +111,7 @@ def _check_l1(input, target, *, how):
 
 
 def _l1_slopes(input, target):
-    s = jnp.conj(lax.sign(input - target))
+    s = jnp.conj(sgn(input - target))
     return s, -s
 
 

@@ -20,6 +20,9 @@ from .stats import stats
 from .trace import INPUT, LEAF, VARIED, Trace, specs_of
 from .value import Value
 
+# what XLA is told for every program; tests that compile thousands of tiny ones ask for little effort here
+compiler_options: dict[str, object] = {}
+
 # JAX's own settings that change what a program computes
 SETTINGS = ("jax_default_matmul_precision", "jax_default_prng_impl", "jax_threefry_partitionable")
 
@@ -111,7 +114,7 @@ def lower(trace: Trace, outputs: tuple[int, ...], donatable: frozenset[int]) -> 
     with dtypes.x64(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Some donated buffers were not usable")
         jitted = jax.jit(program, donate_argnums=tuple(range(len(p.donated))), keep_unused=True)
-        p.call = jitted.lower(*structs).compile()
+        p.call = jitted.lower(*structs).compile(compiler_options or None)
     p.seconds = time.perf_counter() - start
     stats.compiles += 1
     stats.seconds += p.seconds
