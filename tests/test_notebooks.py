@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from notebooks import outputs_of, stored
 
 FOUND = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))

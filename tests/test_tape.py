@@ -324,3 +324,16 @@ def test_a_gradient_crosses_threads():
     looked.set()
     thread.join()
     assert y.item() == 6.0
+
+
+def test_constants_that_nobody_reads_do_not_pile_up():
+    for _ in range(3):
+        for _ in range(5000):
+            torch.ones(2).sum()
+        assert len(local.tape.pending) < 40_000
+    from funcgrad.op import REGISTRY
+    from funcgrad.tape import record
+
+    for _ in range(70_000):
+        record(REGISTRY["blank"], (), {"shape": (2,), "dtype": torch.float32})
+    assert len(local.tape.pending) < 40_000

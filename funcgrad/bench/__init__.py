@@ -13,7 +13,7 @@ import sys
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 
-SUITES = ("record", "ops", "mlp", "loops", "start", "functional")
+SUITES = ("record", "ops", "mlp", "loops", "start", "second_order", "functional")
 
 
 def main(argv: list[str] | None = None) -> int:

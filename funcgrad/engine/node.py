@@ -210,6 +210,22 @@ def node_of(v: Value) -> Node | None:
     return edge_of_value(v)[0] if v.leaf is None else None
 
 
+def gradient_place(v: Value):
+    """Where the gradient of a Value gathers (see `place`): a write under no_grad keeps the place of what it wrote
+    over, so that a gradient asked for there is whole."""
+    where = place(v)
+    if where.__class__ is not tuple:
+        return where
+    tape, slot = where
+    facts = tape.trace.facts
+    if "overwritten" not in facts:
+        steps = tape.trace.steps()
+        facts["overwritten"] = {t.first: t.args[0] for t in steps if t.op is not None and t.op.name == "with_data"}
+    while slot in facts["overwritten"]:
+        slot = facts["overwritten"][slot]
+    return tape, slot
+
+
 def edge_of_value(v: Value) -> tuple[Node | None, int]:
     """(node, output number) of the gradient of a Value; (None, 0) if it wants none."""
     where = place(v)

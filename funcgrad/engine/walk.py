@@ -69,7 +69,7 @@ def _over(side: Side, task: GraphTask, numbers: dict, found: Swept) -> None:
             continue
         gs = [_hooked(side, slot, side.grads.pop(slot, None)) for slot in t.outs]
         for slot, g in zip(t.outs, gs, strict=True):
-            for i in numbers.get((side.tape, slot), ()):
+            for i in numbers.get((side.tape, slot), ()) if g is not None else ():
                 found.targets[i] = g
         if t.kind is not INPUT and t.kind is not LEAF:
             _step(side, t, gs, task)

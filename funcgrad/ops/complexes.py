@@ -13,7 +13,7 @@ from jax import lax
 
 from ..dtypes import FLOAT, from_np
 from ..op import op, sample
-from .pointwise import _atan2_rule, sgn, even, is_complex
+from .pointwise import _atan2_rule, even, is_complex, sgn
 
 LN2, LN10 = math.log(2.0), math.log(10.0)
 

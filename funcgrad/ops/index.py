@@ -474,6 +474,16 @@ def _masked_scatter_rule(g, y, x, mask, source):
     return _kept(g, mask), None, lax.reshape(gsource, source.shape)
 
 
+# `x[mask] = value`
+op(
+    "mask_put",
+    _masked_fill,
+    lambda g, y, x, mask, value: (_kept(g, mask), None, _kept(g, ~mask)),
+    "internal",
+    sig="input: T, mask: T, value: TS",
+    node="IndexPutBackward0",
+    samples=lambda: [sample((3, 4), np.eye(3, 4) > 0, 2.5), sample((3,), np.array([True, False, True]), ())],
+)
 op(
     "masked_fill",
     _masked_fill,

@@ -258,7 +258,9 @@ op("vdot", lambda a, b: _dot(jnp.conj(a), b), lambda g, y, a, b: (jnp.conj(g * b
    "linalg", promote=None, sig="input: T, other: T", samples=lambda: _pairs["dot"])
 op("outer", _outer, lambda g, y, a, b: (_contract(g, b, (1,), (0,)), _contract(a, g, (0,), (0,))),
    "linalg", sig="input: T, vec2: T", node="MulBackward0", aliases=("ger",), samples=lambda: _pairs["outer"])
-# torch.matmul is mm, bmm, mv or dot where the ranks allow; this row is what is left
+op("vm", _matmul, lambda g, y, v, b: (_contract(b, g, (1,), (0,)), v[:, None] * g), "linalg", promote=None,
+   sig="vec: T, input: T", where=None, variants="", node="SqueezeBackward4", samples=lambda: [sample((3,), (3, 2))])
+# torch.matmul is mm, bmm, mv, vm or dot where the ranks allow; this row is what is left
 op("matmul", _matmul, multilinear(_matmul), "linalg", promote=None, sig="input: T, other: T", where=None,
    variants="", node="UnsafeViewBackward0", samples=lambda: _pairs["matmul"])
 op("linear", _linear, _linear_rule, "nn", promote=None, sig="input: T, weight: T, bias: OT = None",

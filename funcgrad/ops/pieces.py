@@ -355,12 +355,12 @@ def _chunk(x, *, chunks, dim=0):
 
 def _unbind(x, *, dim=0):
     if not x.ndim:
-        raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
+        raise IndexError("Dimension specified as 0 but tensor has no dimensions")
     dim = wrap_dim(dim, x.ndim)
     return tuple(lax.index_in_dim(x, i, dim, keepdims=False) for i in range(x.shape[dim]))
 
 
-def _section_bounds(shape, sections, dim):
+def section_bounds(shape, sections, dim):
     if not shape:
         raise RuntimeError(
             "tensor_split expected at least a 1-dimensional tensor, but got a tensor with 0 dims"
@@ -376,13 +376,13 @@ def _section_bounds(shape, sections, dim):
 
 
 def _tensor_split(x, *, indices_or_sections, dim=0):
-    dim, bounds = _section_bounds(x.shape, indices_or_sections, dim)
+    dim, bounds = section_bounds(x.shape, indices_or_sections, dim)
     return _pieces(x, bounds, dim)
 
 
 def _tensor_split_rule(g, y, x, *, indices_or_sections, dim=0):
     # sections given by descending indices overlap, so a concatenation would not do
-    dim, bounds = _section_bounds(x.shape, indices_or_sections, dim)
+    dim, bounds = section_bounds(x.shape, indices_or_sections, dim)
     ones = (1,) * x.ndim
     return sum(
         spread(c, x.shape, one_dim(x.shape, dim, *ab)[0], ones)

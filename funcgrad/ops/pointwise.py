@@ -201,6 +201,13 @@ op("sub", refuse(RuntimeError, _TWO_BOOLS, BOOL, spread(lax.sub)), lambda g, y, 
    infer=None, aliases=("subtract",))  # fmt: skip
 op("rsub", refuse(RuntimeError, _TWO_BOOLS, BOOL, lambda a, b: lax.sub(*even(b, a))),
    lambda g, y, a, b: (-g, g), "binary", infer=None, variants="f", node="RsubBackward1")  # fmt: skip
+# with `alpha`, which as in PyTorch is no operand that a backward would save
+op("add_scaled", lambda a, b, alpha: a + alpha * b, lambda g, y, a, b, alpha: (g, g * alpha, None), "ternary",
+   sig="input: T, other: T, alpha: TS", where=None, variants="", node="AddBackward0", reads=lambda params: ((), ()),
+   samples=lambda: [sample((3, 4), (4,), 0.5)])  # fmt: skip
+op("sub_scaled", lambda a, b, alpha: a - alpha * b, lambda g, y, a, b, alpha: (g, -g * alpha, None), "ternary",
+   sig="input: T, other: T, alpha: TS", where=None, variants="", node="SubBackward0", reads=lambda params: ((), ()),
+   samples=lambda: [sample((3, 4), (4,), 0.5)])  # fmt: skip
 op("mul", _mul, lambda g, y, a, b: (g * b, g * a), "binary", aliases=("multiply",))
 op("div", _div, _div_rule, "binary", sig="input: TS, other: TS, *, rounding_mode: str = None", infer=None,
    node=lambda p: "DivBackward0" if p.get("rounding_mode") is None else "DivBackward2",
@@ -218,9 +225,13 @@ op("positive", refuse(RuntimeError, "The `+` operator, on a bool tensor is not s
    lambda g, y, x: g, "unary", infer=None, variants="fm")  # fmt: skip
 op("reciprocal", lambda x: lax.div(jnp.ones_like(x), x), lambda g, y, x: -g * (y * y), "unary_float",
    domain=(0.5, 2))  # fmt: skip
+op("lerp_number", kernel("lerp_kernel_scalar", _lerp, FLOAT, COMPLEX),
+   lambda g, y, x, end, weight: (g * (1 - weight), g * weight, None), "ternary", sig="input: T, end: T, weight: TS",
+   infer=None, where=None, variants="", node="LerpBackward0", reads=lambda params: ((), ()),
+   samples=lambda: [sample((3, 4), (4,), 0.75)])  # fmt: skip
 op("lerp", kernel("lerp_kernel_scalar", _lerp, FLOAT, COMPLEX),
    lambda g, y, x, end, weight: (g * (1 - weight), g * weight, g * (end - x)), "ternary",
-   sig="input: T, end: T, weight: TS", infer=None, variants="fmi",
+   sig="input: T, end: T, weight: TS", infer=None, variants="fmi", node="LerpBackward1",
    samples=lambda: [*_triple()(), sample((3, 4), (3, 4), 0.25), sample((3, 4), (4,), 0.75)])  # fmt: skip
 op("addcmul", kernel("addcmul_cpu_out", _addcmul, INT, FLOAT, COMPLEX),
    lambda g, y, x, a, b, value: (g, g * (b * value), g * (a * value), None), "ternary",
@@ -431,7 +442,8 @@ def _sign(x):
     return x if x.dtype == bool else lax.sub(*((t.astype(x.dtype)) for t in (x > 0, x < 0)))
 
 
-def _sgn(x):
+def sgn(x):
+    """x / |x|, 0 at 0. `lax.sign` has the same numbers but no derivative for complex ones."""
     if not is_complex(x):
         return _sign(x)
     size = lax.abs(x)
@@ -447,7 +459,7 @@ def _sgn_rule(g, y, x):
 
 
 def _abs_rule(g, y, x):
-    return g * (lax.conj(_sgn(x)) if is_complex(x) else _sign(x))
+    return g * (lax.conj(sgn(x)) if is_complex(x) else _sign(x))
 
 
 def _round(x, decimals=0):
@@ -483,7 +495,7 @@ _SIGN_COMPLEX = "Unlike NumPy, torch.sign is not intended to support complex num
 op("abs", kernel("abs_cpu", lax.abs, INT, FLOAT, COMPLEX), _abs_rule, "unary", infer=None,
    aliases=("absolute",))  # fmt: skip
 op("sign", refuse(NotImplementedError, _SIGN_COMPLEX, COMPLEX, _sign), flat, "unary", infer=None)
-op("sgn", _sgn, _sgn_rule, "unary")
+op("sgn", sgn, _sgn_rule, "unary")
 op("floor", _step("floor", lax.floor), flat, "unary", infer=None)
 op("ceil", _step("ceil", lax.ceil), flat, "unary", infer=None)
 op("trunc", _step("trunc", _trunc), flat, "unary", infer=None, aliases=("fix",))

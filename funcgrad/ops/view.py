@@ -176,6 +176,22 @@ _reshaped(
         sample((0, 3), size=(3, 0)),
     ],
 )
+# `reshape` of what does not lie in order but needs no copy
+_reshaped(
+    "reshape_alias",
+    lambda shape, *, size: infer_size(size, math.prod(shape)),
+    "input: T, size: shape",
+    where=None,
+    samples=lambda: [sample((2, 6), size=(3, 4))],
+)
+# the reshaped copy of what does not lie in order; shares with nobody
+_reshaped(
+    "unsafe_view",
+    lambda shape, *, size: infer_size(size, math.prod(shape)),
+    "input: T, size: shape",
+    where=None,
+    samples=lambda: [sample((2, 6), size=(3, 4))],
+)
 _reshaped(
     "reshape",
     lambda old, *, shape: infer_size(shape, math.prod(old)),

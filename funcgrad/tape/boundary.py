@@ -24,13 +24,16 @@ def cuts(tape: Tape) -> bool:
     if trace.cut:
         return True
     n = trace.nops
-    if n < CHECK or trace.op is None:
-        return False
+    if n < CHECK:
+        if trace.nslots >= 8 * LIMIT:  # constants without end
+            trace.cut, trace.children = True, {}
+        return trace.cut
+    last = trace
+    while not counts(last):
+        last = last.parent
     if n % CHECK == 0:
-        trace.period = period(trace, n // 2)
-    elif trace.parent is not None:
-        trace.period = trace.parent.period
-    wants = trace.spec is not None and trace.spec.needs
+        trace.period = period(last, n // 2)
+    wants = last.spec is not None and last.spec.needs
     if trace.period and n % trace.period == 0 and (n >= UNROLLED or not wants):
         trace.cut = True
     elif n >= LIMIT and (not trace.period or n >= LIMIT + trace.period):
@@ -38,6 +41,12 @@ def cuts(tape: Tape) -> bool:
     if trace.cut:
         trace.children = {}
     return trace.cut
+
+
+def counts(t: Trace) -> bool:
+    """Whether a step is an operation that `nops` counts: one that reads something. A constant belongs to what reads it,
+    and what enters or changes a mode is nothing by itself."""
+    return t.op is not None and bool(t.args)
 
 
 def period(trace: Trace, longest: int) -> int:
@@ -49,7 +58,7 @@ def period(trace: Trace, longest: int) -> int:
     """
     nodes, node = [], trace
     while node is not None:
-        if node.op is not None:
+        if counts(node):
             nodes.append(node)
         node = node.parent
     nodes.reverse()

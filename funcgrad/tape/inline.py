@@ -106,8 +106,8 @@ def _push(t: Trace, env: dict, tenv: dict) -> dict:
     if t.op.edges is not None:
         raise NotImplementedError(
             f"{t.op.name}, called at {t.line}: JAX cannot differentiate through a custom autograd.Function, whose "
-            "backward is Python over Tensors. Differentiate inside, with func.grad or backward(), and leave the rest to "
-            "JAX."
+            "backward is Python over Tensors. Differentiate inside, with func.grad or backward(), and leave the rest "
+            "to JAX."
         )
     outs = [slot for slot, s in zip(t.outs, t.specs, strict=True) if s.dtype.differentiable]
     needs = tuple(a in tenv for a in t.args)

@@ -103,7 +103,8 @@ class Trace:
         self.plans: dict = {}
         self.jumps: dict = {}
         self.facts: dict = {}  # what others found out about the path to here
-        self.cut, self.period, self.line = False, 0, None
+        self.cut, self.line = False, None
+        self.period = parent.period if parent is not None else 0
 
     def steps(self) -> list[Trace]:
         """The path from the root to here."""
@@ -201,7 +202,7 @@ def extend(trace: Trace, key: tuple, op: Op, slots: list, args, numbers: list, p
     if wants and op.exact:
         wants &= uses(op, specs, [_struct(s, k) for s, k in zip(specs, slots, strict=True)], params)
     needs = bool(wants)
-    child = Trace(trace, key, op, first + len(results), trace.mode, trace.nops + 1)
+    child = Trace(trace, key, op, first + len(results), trace.mode, trace.nops + bool(slots))
     places = iter(range(trace.nslots, first))
     child.args = tuple(s if s is None or s.__class__ is int else next(places) for s in slots)
     child.op, child.params, child.dtype, child.line = op, dict(params), dtype, line

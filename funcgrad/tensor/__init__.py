@@ -3,13 +3,14 @@
 Knows the engine, the tape and the tables. Must not know nn or optim. Importing it attaches the methods.
 """
 
-from . import create, functions, indexing, interop, more, operators
+from . import create, functions, indexing, interop, more, operators, writes
 from .backward import backward, grad
 from .tensor import Size, Tensor
 from .variants import METHODS, NAMES, composite
 
 operators.attach()
 functions.attach()
+writes.attach()
 indexing.attach()
 
 __all__ = ["METHODS", "NAMES", "Size", "Tensor", "backward", "composite", "create", "grad", "interop", "more"]

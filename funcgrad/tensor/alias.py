@@ -1,9 +1,7 @@
-"""In-place writes and views: several names for one piece of memory, over Values that never change.
+"""Making views, and writing in place: what happens to everybody who shares the memory (see `storage`).
 
-A Storage is what a tensor, its views and its `detach()`es share: a version, and who they are. Writing
-to any of them makes a new Value of the base (a functional update through the steps that cut the view);
-the other names go stale and are cut again from the new base when somebody next reads them. Gradients
-follow by themselves, because the update and the new cuts are recorded like everything else.
+Writing to a tensor makes a new Value of its base, a functional update through the steps that cut the view, recorded
+like everything else; so gradients follow by themselves. What PyTorch refuses is refused here.
 """
 
 from __future__ import annotations
@@ -11,176 +9,218 @@ from __future__ import annotations
 import weakref
 
 from .. import dtypes
+from ..engine import Leaf, is_inference_mode_enabled, node_of
 from ..op import REGISTRY, Op
-from ..op.derive import vjp_of
-from ..tape import Failed, LeafValue, Value, become_leaf, computed, local, record, set_grad
-from .tensor import Tensor, as_leaf, leaf_of, value_of
-
-LEAF_WRITE = "a leaf Variable that requires grad is being used in an in-place operation."
-NO_GRAD_VIEW = (
-    "A view was created in no_grad mode and is being modified inplace with grad mode enabled. Given that this use "
-    "case is ambiguous and error-prone, it is forbidden. You can clarify your code by moving both the view and the "
-    "inplace either both inside the no_grad block (if you don't want the inplace to be tracked) or both outside (if "
-    "you want the inplace to be tracked)."
+from ..tape import LeafValue, Value, become_leaf, local, place, record
+from .refusals import CUSTOM, INFERENCE, LEAF, MULTI, NO_GRAD, OVERLAP
+from .slices import write_through
+from .storage import (
+    Cut,
+    Family,
+    Storage,
+    Version,
+    as_named_view,
+    detached,
+    family_of,
+    layout,
+    move_keeper,
+    name,
+    plainly,
+    renewed,
+    repeats,
+    view_cut,
 )
+from .tensor import Tensor, as_leaf, value_of, without_leaf
 
-CUSTOM = (
-    "This view was created inside a custom Function (or because an input was returned as-is) and the autograd logic to "
-    "handle view+inplace would override the custom backward associated with the custom Function, leading to incorrect "
-    "gradients. This behavior is forbidden. You can fix this by cloning the output of the custom Function."
-)
-
-
-class Storage:
-    """What aliases share. `base` holds the base's Value once two of them could need it."""
-
-    __slots__ = ("base", "members", "root", "version")
-
-    def __init__(self, root: Tensor):
-        self.root = weakref.ref(root)
-        self.base: Value | None = None
-        self.members: list[weakref.ref] = []
-        self.version = root._bumps
-
-    def add(self, view: Tensor) -> None:
-        if len(self.members) > 8 and len(self.members) & (len(self.members) - 1) == 0:
-            self.members = [m for m in self.members if m() is not None]
-        self.members.append(weakref.ref(view))
-
-    def base_value(self) -> Value | None:
-        root = self.root()
-        return value_of(root) if root is not None else self.base
-
-
-class Cut:
-    """How a view was made from its base: (op, params) steps, and what may be done with it."""
-
-    __slots__ = ("custom", "detached", "grad", "leaf", "multi", "own_version", "steps")
-
-    def __init__(self, steps, grad: bool, detached: bool = False, multi: str | None = None):
-        self.steps, self.grad, self.detached, self.multi = steps, grad, detached, multi
-        self.own_version: int | None = None  # `.data` does not share the version
-        self.leaf = False  # it became a leaf of its own
-        self.custom: tuple[int, str] | None = None  # the output of a custom Function, which cannot be cut again
+# ---- making views ---------------------------------------------------------------------------------------
 
 
 def make_view(base: Tensor, op: Op, params: dict, out: Tensor | tuple[Tensor, ...], extra: tuple = ()):
     """Register what `op` made of `base` (and of the numbers `extra`) as sharing its memory. Returns `out`."""
-    storage = base._storage
-    if storage is None:
-        storage = base._storage = Storage(base)
-    elif storage.base is None and any(m() is not None for m in storage.members):
-        storage.base = storage.base_value()
-    before = base.__dict__.get("_cut")
-    steps = before.steps if before is not None else ()
-    detached = before is not None and before.detached
-    if out.__class__ is tuple:
-        for i, t in enumerate(out):
-            multi = f"{i}:{op.node_name(params)}"
-            _join(t, storage, Cut((*steps, (op, params, extra, i)), local.grad, detached, multi))
-        return out
-    _join(out, storage, Cut((*steps, (op, params, extra, None)), local.grad, detached or op.name == "detach"))
+    family, before = _joined(base), view_cut(base)
+    steps, origin = (before.steps, before.origin) if before is not None else ((), None)
+    several, grad = out.__class__ is tuple, local.grad
+    if not grad:
+        origin = INFERENCE if is_inference_mode_enabled() else NO_GRAD
+    elif op.name in _SEVERAL:
+        origin = MULTI
+    if several and len(out) > 1:
+        family.hold()
+    needs = value_of(base).spec.needs
+    for i, t in enumerate(out) if several else ((None, out),):
+        t._storage = family.storage
+        t._cut = Cut(family, (*steps, (op, params, extra, i)), origin, (i or 0, op, params) if needs and grad else None)
+        if needs and not grad and t._value.__class__ is Value and t._value.spec.dtype.differentiable:
+            become_leaf(t._value, nowhere(t))
+        family.add(t)
     return out
+
+
+_SEVERAL = frozenset({"unbind", "split", "split_with_sizes", "chunk"})  # whose outputs may not be written to
+
+
+def nowhere(t: Tensor) -> Leaf:
+    """Where the gradient of a view goes that wants one only because its base does, and has no history: nowhere."""
+    return Leaf(weakref.ref(t))
+
+
+def share_data(t: Tensor, of: Tensor, version: Version | None = None) -> Tensor:
+    """`t` shares the memory of `of`, which it names, but no history; nor its version, if it is given one."""
+    family, before = _joined(of), view_cut(of)
+    made = Family(family.storage, t, family.steps + (before.steps if before is not None else ()), version or family.version)
+    family.storage.families.append(made)
+    t._storage, t._cut = family.storage, Cut(made, None)
+    return t
 
 
 def custom_view(t: Tensor, raw: Tensor, output_nr: int, function: str) -> Tensor:
     """Register the output `t` of a custom Function as sharing the memory of `raw`, what its forward returned."""
-    cut = raw.__dict__.get("_cut")
-    if raw._storage is None:
-        raw._storage = Storage(raw)
-    made = Cut(cut.steps if cut is not None else (), True)
-    made.custom = (output_nr, function)
-    _join(t, raw._storage, made)
+    family, before = _joined(raw), view_cut(raw)
+    t._storage = family.storage
+    t._cut = Cut(family, before.steps if before is not None else (), CUSTOM, (output_nr, function, None))
+    family.add(t)
     return t
 
 
-def _join(t: Tensor, storage: Storage, cut: Cut) -> None:
-    t._storage, t._cut = storage, cut
-    storage.add(t)
+def _joined(base: Tensor) -> Family:
+    """The family of `base`, ready for one more to share its memory."""
+    storage = base._storage
+    if storage is None:
+        storage = base._storage = Storage(base)
+        storage.main.see()
+        return storage.main
+    storage.settle()
+    family = family_of(base)
+    if len(storage.families) > 1 or base is not family.root() or any(m() is not None for m in family.members):
+        storage.main.hold()
+        family.hold()
+    if family.current() is None:  # the base is gone, and nobody else saw it: the memory is counted from here
+        s, family.strides = layout(base)
+        family.base, family.spec, base._cut.steps = value_of(base), s, ()
+        family.holding = family.counted = True
+    family.see()
+    return family
 
 
-def detached(v: Value) -> Value:
-    """The same array without history. One that is computed needs no program for that."""
-    if hasattr(v, "array") and v.array.__class__ is not Failed:
-        return computed(v.array, v.spec.plain)
-    return record(REGISTRY["detach"], (v,))
+def _other(m: Tensor | None, t: Tensor) -> bool:
+    return m is not None and m is not t
 
 
-def refresh(t: Tensor) -> Value:
-    """The Value of a stale view, cut again from its base."""
-    cut, v = t._cut, t._storage.base_value()
-    if cut.custom is not None:
-        i, name = cut.custom
-        raise RuntimeError(
-            f"Output {i} of {name} is a view and its base or another view of its base has been modified inplace. "
-            + CUSTOM
-        )
-    mode = local.grad
-    set_grad(cut.grad and not cut.detached)
-    try:
-        for op, params, extra, i in cut.steps:
-            v = detached(v) if op.name == "detach" else record(op, (v, *extra), params)
-            v = v if i is None else v[i]
-    finally:
-        set_grad(mode)
-    t._value = as_leaf(v, leaf_of(t)) if cut.leaf else v
-    return t._value
+def leave(t: Tensor) -> Version:
+    """`t` shares with nobody any more. Returns what counted its versions."""
+    if t._storage is None:
+        return Version(t._bumps)
+    family, v = family_of(t), value_of(t)
+    if view_cut(t) is None:
+        family.release()
+    else:
+        family.members = [m for m in family.members if _other(m(), t)]
+    t._storage = t._cut = None
+    t._bumps, t._value = family.version.n, v
+    return family.version
 
 
-# ---- writing ----------------------------------------------------------------------------------------
+def replace_data(t: Tensor, source: Tensor) -> None:
+    """`t.data = source`: the memory of `source` under the history, or the leaf, that `t` has."""
+    old, v = value_of(t), detached(value_of(source))
+    version = leave(t)
+    same = old.spec.shape == v.spec.shape and old.spec.dtype is v.spec.dtype
+    name(t, renewed(old, v) if same or old.__class__ is LeafValue else v)
+    share_data(t, source, version)
 
 
-def check_writable(t: Tensor) -> None:
-    """Raise what PyTorch raises before an in-place write to `t`."""
-    cut = t.__dict__.get("_cut")
-    if cut is not None:
-        for op, _, _, _ in cut.steps:
-            if op.name in ("expand", "broadcast_to"):
-                raise RuntimeError(
-                    "unsupported operation: more than one element of the written-to tensor refers to a single memory "
-                    "location. Please clone() the tensor before performing the operation."
-                )
-    if not local.grad:
-        return
-    v = value_of(t)
-    if v.leaf is not None:
-        raise RuntimeError(LEAF_WRITE)
-    if cut is not None and cut.custom is not None and v.spec.needs:
-        i, name = cut.custom
-        raise RuntimeError(f"Output {i} of {name} is a view and is being modified inplace. {CUSTOM}")
-    if cut is None or cut.detached:
-        return
-    root = t._storage.root()
-    if root is not None and value_of(root).leaf is not None:
-        raise RuntimeError("a view of " + LEAF_WRITE if cut.grad else NO_GRAD_VIEW)
-    if not v.spec.needs and not (root is not None and value_of(root).spec.needs):
-        return
-    if not cut.grad:
-        raise RuntimeError(NO_GRAD_VIEW)
-    if cut.multi is not None:
-        i, _, name = cut.multi.partition(":")
-        raise RuntimeError(
-            f"Output {i} of {name.removesuffix('Backward0')} is a view and is being modified inplace. This view is the "
-            "output of a function that returns multiple views. Such functions do not allow the output views to be "
-            "modified inplace. You should replace the inplace operation by an out-of-place one."
-        )
+def reshaped_in_place(t: Tensor, op: Op, params: dict, v: Value) -> Tensor:
+    """`t` names `v`, another view of the memory it shares; nobody else sees a change."""
+    family, found = family_of(t), view_cut(t)
+    if found is None:
+        family.release()
+        found = t._cut = Cut(family, ())
+        found.renamed = True
+        family.add(t)
+    found.steps = (*found.steps, (op, params, (), None))
+    family.version.n += 1
+    name(t, v)
+    return t
+
+
+def forget_dead(t: Tensor) -> None:
+    """A base whose views are all gone shares with nobody."""
+    storage = t._storage
+    storage.settle()
+    if t._cut is None and len(storage.families) == 1 and all(m() is None for m in storage.main.members):
+        t._bumps, t._storage = storage.version, None
+
+
+def wants_changed(t: Tensor, wanted: bool) -> None:
+    """Views without a history of their own want a gradient while their base does."""
+    if t._cut is not None:
+        t._cut.own = wanted
+    family = family_of(t)
+    if family is not None and family.root() is t:
+        if family.holding:
+            family.base = t._value
+        for ref in family.members:
+            m = ref()
+            v = None if m is None else getattr(m, "_value", None)
+            if v is None or m._cut.own or not v.spec.dtype.differentiable:
+                continue
+            if wanted and not v.spec.needs:
+                if m._cut.at == family.version.n:
+                    m._value = as_leaf(v, nowhere(m))
+                else:  # written to since it was made: its history is made again
+                    family.hold()
+                    del m._value
+            elif not wanted and v.__class__ is LeafValue:
+                m._value = without_leaf(v)
+
+
+# ---- writing ----------------------------------------------------------------------------------------------
+
+
+def check_writable(t: Tensor, *others, overlap: bool = True) -> None:
+    """Raise what PyTorch raises before an in-place write to `t` of something computed from `others`.
+
+    overlap  whether a tensor whose elements share a place is refused too
+    """
+    if local.grad:
+        needs = t.requires_grad
+        if needs or any(isinstance(o, Tensor) and o.requires_grad for o in others):
+            found = view_cut(t)
+            if found is not None and not found.renamed:
+                if found.origin is not None:
+                    found.refuse(False)
+                if needs and _of_leaf(found.family):
+                    raise RuntimeError(f"a view of {LEAF}")
+            if needs and t.is_leaf:
+                raise RuntimeError(LEAF)
+    if overlap and t._storage is not None and repeats(t):
+        raise RuntimeError(OVERLAP)
+
+
+def _of_leaf(family: Family) -> bool:
+    v = family.current()
+    return family.leaf if v is None or family.counted else v.__class__ is LeafValue or not v.spec.needs
 
 
 def write(t: Tensor, v: Value) -> Tensor:
     """`t` now names `v`, and so does whatever shares its memory. Checks shape and dtype; casts."""
-    old = value_of(t)
-    s = old.spec
+    s = value_of(t).spec
+    if v.spec.shape != s.shape:
+        raise RuntimeError(
+            f"output with shape {list(s.shape)} doesn't match the broadcast shape {list(v.spec.shape)}"
+        )
     if v.spec.dtype is not s.dtype:
         if not dtypes.can_cast(v.spec.dtype, s.dtype):
             raise RuntimeError(
                 f"result type {v.spec.dtype.legacy} can't be cast to the desired output type {s.dtype.legacy}"
             )
-        v = record(REGISTRY["to_dtype"], (v,), {"dtype": s.dtype})
-    if v.spec.shape != s.shape:
-        raise RuntimeError(
-            f"output with shape {list(s.shape)} doesn't match the broadcast shape {list(v.spec.shape)}"
-        )
+        v = record(_CAST, (v,), {"dtype": s.dtype, "node": node_of(v).name() if v.spec.needs else None})
     return put(t, v)
+
+
+# what an operation in place computes in another dtype, in that of the tensor: PyTorch's history has one step for both
+_CAST = Op("cast_into", lambda x, *, dtype, node: REGISTRY["to_dtype"].forward(x, dtype=dtype), lambda g, y, x, **_: g, "internal",
+           node=lambda params: params["node"])  # fmt: skip
 
 
 def write_fresh(t: Tensor, v: Value) -> Tensor:
@@ -196,158 +236,80 @@ def write_fresh(t: Tensor, v: Value) -> Tensor:
             return write(t, v)
         become_leaf(v, old.owner)
     t._bumps += 1
-    _name(t, v)
+    name(t, v)
     return t
 
 
 def put(t: Tensor, v: Value) -> Tensor:
     """`write` of a Value that already has the right shape and dtype."""
-    storage = t._storage
+    storage, old = t._storage, value_of(t)
     if storage is None:
         t._bumps += 1
-        _name(t, _with_history(t, v))
+        _name(t, old, v)
         return t
-    cut = t.__dict__.get("_cut")
-    if cut is not None and cut.own_version is not None:
-        cut.own_version += 1
-    else:
-        storage.version += 1
-    root = storage.root()
-    if cut is None:
-        _name(t, _with_history(t, v))
-        storage.base = storage.base and value_of(t)
-        _stale(storage)
-        return t
-    base = storage.base_value()
+    storage.settle()
+    family, found = family_of(t), view_cut(t)
+    family.version.n += 1
+    steps = () if found is None else found.steps
+    base = old if found is None else family.current()
     if base is None:  # nobody else can see this memory
-        _name(t, _with_history(t, v))
+        v = as_named_view(v if local.grad else renewed(old, v), found)
+        move_keeper(t, v, old)
+        name(t, v)
         return t
-    mode = local.grad
-    set_grad(mode and not cut.detached)
-    try:
-        fresh = _through(base, cut.steps, v)
-    finally:
-        set_grad(mode)
-    if root is not None:
-        if cut.detached and value_of(root).spec.needs:
-            set_grad(False)
-            try:
-                fresh = _with_history(root, fresh)
-            finally:
-                set_grad(mode)
-        else:
-            fresh = _with_history(root, fresh)
-        _name(root, fresh)
-    storage.base = storage.base and fresh
-    _stale(storage)
+    fresh = write_through(base, steps, v)
+    root = family.root()
+    if root is not None and local.grad:
+        move_keeper(root, fresh, base)
+    family.set(fresh if local.grad or not base.spec.needs else renewed(base, fresh))
+    _stale(family, family)
+    if len(storage.families) > 1:
+        _tell_others(storage, family, steps, v)
     return t
 
 
-def replace_data(t: Tensor, v: Value) -> None:
-    """`t.data = other`: new memory under the same leaf; shape and dtype may change."""
-    t._storage = None
-    t.__dict__.pop("_cut", None)
-    old = value_of(t)
-    _name(t, as_leaf(v, leaf_of(t)) if old.leaf is not None else v)
+
+def _name(t: Tensor, old: Value, v: Value) -> None:
+    """Under no_grad a leaf stays a leaf, and anything else keeps its history."""
+    if not local.grad and old.spec.needs:
+        v = renewed(old, v)
+    elif t._grad_keeper is not None:
+        move_keeper(t, v, old)
+    name(t, v)
 
 
-def forget_dead(t: Tensor) -> None:
-    """A base whose views are all gone shares with nobody."""
-    storage = t._storage
-    if "_cut" not in t.__dict__ and all(m() is None for m in storage.members):
-        t._bumps, t._storage = storage.version, None
+def _tell_others(storage: Storage, writer: Family, steps: tuple, v: Value) -> None:
+    """`v` was written through `steps` to a part of the base of `writer`: the other families see it too."""
+    main = storage.main
+    main.hold()
+    if writer is not main:
+        base = main.current()
+        if base is not None:
+            plain = plainly(write_through, detached(base), writer.steps + steps, detached(v))
+            main.set(renewed(base, plain))
+            _stale(main, writer)
+    for f in storage.families[1:]:
+        if f is not writer:
+            root = f.root()
+            if not f.stale:
+                f.base, f.stale = f.current(), True
+            if root is not None and hasattr(root, "_value"):
+                del root._value
+            _stale(f, writer)
 
 
-def rename(t: Tensor, v: Value) -> Tensor:
-    """`t` names `v`, another view of the memory it shares; nobody else sees a change."""
-    storage = t._storage
-    if storage.root() is t:  # its views are cut from the old shape, so the family goes on without a base
-        storage.base, storage.root = value_of(t), weakref.ref(_Gone())
-        storage.add(t)
-    storage.version += 1
-    _name(t, v)
-    return t
-
-
-class _Gone:
-    """What a weak reference to nothing once named."""
-
-
-def _stale(storage: Storage) -> None:
-    for ref in storage.members:
+def _stale(family: Family, writer: Family) -> None:
+    """The views of `family` have to be made again: with a new history if they share the version of `writer`."""
+    seen = family.version is writer.version
+    for ref in family.members:
         t = ref()
-        if t is not None and hasattr(t, "_value"):
+        if t is None:
+            continue
+        if hasattr(t, "_value"):
+            family.hold()
+            t._cut.kept = t._value if not seen and t._value.spec.needs else None
+            if t._grad_keeper is not None:
+                t._grad_keeper.at = place(t._value)
             del t._value
-
-
-def _through(base: Value, steps, v: Value) -> Value:
-    """The base with `v` written where the last step looks."""
-    inner = [base]
-    for op, params, extra, i in steps[:-1]:
-        out = record(op, (inner[-1], *extra), params)
-        inner.append(out if i is None else out[i])
-    for under, (op, params, extra, i) in zip(reversed(inner), reversed(steps), strict=True):
-        v = record(write_op(op), (under, v, *extra), params if i is None else {**params, "which": i})
-    return v
-
-
-def _with_history(t: Tensor, v: Value) -> Value:
-    """What `t` must name so that its place in the graph stays PyTorch's: a leaf stays a leaf, and a
-    write under no_grad keeps the history."""
-    old = value_of(t)
-    if not old.spec.needs or local.grad:
-        return v
-    if old.leaf is not None:
-        return as_leaf(v, leaf_of(t))
-    set_grad(True)
-    try:
-        return record(REGISTRY["with_data"], (old, v))
-    finally:
-        set_grad(False)
-
-
-def _name(t: Tensor, v: Value) -> None:
-    """Rebind, and note what to put back should the run fail."""
-    journal = local.tape.journal
-    noted = journal.get(id(t))
-    if noted is None or noted[0]() is not t:
-        journal[id(t)] = (weakref.ref(t), "_value", t._value) if hasattr(t, "_value") else (weakref.ref(t), "_value", v)
-    t._value = v
-
-
-_writes: dict[Op, Op] = {}
-
-
-def write_op(op: Op) -> Op:
-    """The operator that writes through a view operator: (base, value) -> base. PyTorch's CopySlices."""
-    found = _writes.get(op)
-    if found is None:
-        if op.name == "detach":
-            forward = lambda base, value: value  # noqa: E731
-        elif op.write is not None:
-            forward = op.write
-        else:
-            forward = _write_by_transpose(op)
-        rule = vjp_of(forward)
-        binder = type("bound", (), {"own": False, "bind": staticmethod(lambda _: rule)})
-        found = _writes[op] = Op(f"{op.name}_write", forward, binder, "internal", node="CopySlices")
-    return found
-
-
-def _write_by_transpose(op: Op):
-    """For one output of a view with several (split, unbind): the transpose of the cut says where it lies."""
-
-    def forward(base, value, *, which, **params):
-        import jax
-        import jax.numpy as jnp
-
-        def cut(x):
-            return op.forward(x, **params)[which]
-
-        zero = jnp.zeros(base.shape, jnp.float32)
-        here = jax.linear_transpose(cut, zero)(jnp.ones(value.shape, jnp.float32))[0]
-        laid = jax.vjp(lambda x: op.forward(x, **params)[which], jnp.zeros(base.shape, value.dtype))[1](value)[0]
-        return jnp.where(here > 0, laid, base)
-
-    return forward
-
+        elif seen:
+            t._cut.kept = None

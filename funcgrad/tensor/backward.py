@@ -14,9 +14,9 @@ from ..engine import (
     Leaf,
     batch,
     going_on,
+    gradient_place,
     logical,
     physical,
-    place,
     run_after,
     run_before,
     separate,
@@ -26,7 +26,9 @@ from ..engine import (
 from ..op import REGISTRY
 from ..tape import Lifted, Value, base, local, record, set_grad
 from .alias import put
-from .tensor import Size, Tensor, leaf_of, value_of, wrap
+from .hooks import retain_grad
+from .storage import detached
+from .tensor import Size, Tensor, value_of, wrap
 
 CYCLE = (
     "Using backward() with create_graph=True will create a reference cycle between the parameter and its gradient "
@@ -83,17 +85,16 @@ def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, 
     retain = create_graph if retain_graph is None else retain_graph
     roots = _roots(outputs, grad_tensors)
     targets = None if inputs is None else _targets(inputs)
+    for t in filter(_is_tensor, inputs or ()):
+        if not t.is_leaf:  # it fills its .grad from here on
+            retain_grad(t)
     with GraphTask(roots, targets, retain=retain, create=create_graph) as task:
         found = sweep(task)
         for leaf, g in found.leaves.items():
             if leaf.grad is None and not (leaf.hooks or leaf.after or leaf.node_hooks):
-                leaf.grad = wrap(g)
+                leaf.grad = wrap(g if create_graph or not g.spec.needs else detached(g))
             else:
                 accumulate(leaf, g, create_graph)
-        if inputs is not None:
-            for i, (t, target) in enumerate(zip(inputs, targets, strict=True)):
-                if target.__class__ is not Leaf and i in found.targets and isinstance(t, Tensor):
-                    _accumulate(leaf_of(t), found.targets[i], create_graph)
 
 
 def grad(
@@ -183,7 +184,7 @@ def _is_tensor(t) -> bool:
 
 def _place(t):
     """Where the gradient of a Tensor or a GradientEdge gathers."""
-    return t.node.place(t.output_nr) if isinstance(t, GradientEdge) else place(value_of(t))
+    return t.node.place(t.output_nr) if isinstance(t, GradientEdge) else gradient_place(value_of(t))
 
 
 def _spec(t):
@@ -247,6 +248,9 @@ def _checked(i: int, s, g, level: int) -> Value:
 
 def accumulate(leaf: Leaf, g: Value, create: bool) -> None:
     """Add `g` to the gradient of `leaf`, after its hooks and before those for afterwards."""
+    owner = leaf.owner()
+    if owner is not None and isinstance(owner, Tensor) and not owner.requires_grad:
+        return  # it was a leaf when it was read
     g, node = _leaf_hooks(leaf, g), leaf.node_hooks
     if node is not None and node.before:
         (g,) = run_before(node.before, (g,))
@@ -269,7 +273,7 @@ def _accumulate(leaf: Leaf, g: Value, create: bool) -> None:
     with _adding:
         old, mode = leaf.grad, local.grad
         if old is None:
-            leaf.grad = wrap(g)
+            leaf.grad = wrap(g if create or not g.spec.needs else detached(g))
             return
         set_grad(create)
         try:

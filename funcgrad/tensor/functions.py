@@ -10,12 +10,13 @@ import numpy as np
 from .. import dtypes
 from ..device import check_device
 from ..op import REGISTRY
-from ..tape import record
-from .alias import check_writable, detached, make_view, put, replace_data
-from .call import call, operand
+from ..op.checks import wrap_dim
+from ..ops.pieces import section_bounds
+from .alias import check_writable, make_view, write
+from .call import call
 from .create import tensor
-from .tensor import Tensor, set_requires_grad, value_of, wrap
-from .variants import METHODS, NAMES, composite, in_order, into
+from .tensor import Tensor, c_name, value_of
+from .variants import METHODS, NAMES, composite, in_order, into, make
 
 ROW = REGISTRY
 
@@ -30,16 +31,23 @@ def _is_number(x) -> bool:
 def _with_alpha(name: str, aliases: tuple[str, ...] = ()):
     """A row's function and in-place method, with PyTorch's `alpha` in front."""
     plain, in_place = NAMES["torch"][name], METHODS[name + "_"]
+    scaled, scaled_in_place = (make(ROW[f"{name}_scaled"], form) for form in "fi")
 
     def function(input, other, *, alpha=1, out=None):
-        if alpha.__class__ is not int or alpha != 1:
-            other = other * alpha
-        return plain(input, other) if out is None else plain(input, other, out=out)
+        if alpha.__class__ is int and alpha == 1:
+            return plain(input, other) if out is None else plain(input, other, out=out)
+        _check_alpha(input, other, alpha)
+        if not (isinstance(input, Tensor) and isinstance(other, Tensor)):
+            made = plain(input, other * alpha)
+        else:
+            made = scaled(input, other, alpha)
+        return made if out is None else into(out, made, name)
 
     def method(self, other, *, alpha=1):
-        if alpha.__class__ is not int or alpha != 1:
-            other = other * alpha
-        return in_place(self, other)
+        if alpha.__class__ is int and alpha == 1:
+            return in_place(self, other)
+        _check_alpha(self, other, alpha)
+        return scaled_in_place(self, other, alpha) if isinstance(other, Tensor) else in_place(self, other * alpha)
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = f"{name} of `input` and `alpha * other`, with broadcasting and promotion."
@@ -49,13 +57,50 @@ def _with_alpha(name: str, aliases: tuple[str, ...] = ()):
     return composite("fm", aliases=aliases)(function)
 
 
+def _check_alpha(input, other, alpha) -> None:
+    integral = not any((isinstance(t, Tensor) and t.dtype.differentiable) or isinstance(t, float) for t in (input, other))
+    if isinstance(alpha, float) and integral:
+        raise RuntimeError("For integral input tensors, argument alpha must not be a floating point number.")
+
+
 add = _with_alpha("add")
 sub = _with_alpha("sub", ("subtract",))
 
 
 @composite("f")
 def rsub(input, other, *, alpha=1):
+    if alpha.__class__ is int and alpha == 1 and not isinstance(other, Tensor):
+        return call(ROW["rsub"], (input, other))
     return sub(other, input, alpha=alpha)
+
+
+def _same_dtype(input, **others) -> None:
+    for name, t in others.items():
+        if isinstance(t, Tensor) and t.dtype is not input.dtype:
+            raise RuntimeError(f"expected dtype {c_name(input.dtype)} for `{name}` but got dtype {c_name(t.dtype)}")
+
+
+_lerp, _lerp_in_place = NAMES["torch"]["lerp"], METHODS["lerp_"]
+
+
+@composite("fm")
+def lerp(input, end, weight, *, out=None):
+    """`input + weight * (end - input)`; a number for `weight` is nothing that a backward would save."""
+    _same_dtype(input, end=end, weight=weight)
+    if isinstance(weight, Tensor):
+        return _lerp(input, end, weight, out=out)
+    made = call(ROW["lerp_number"], (input, end, weight))
+    return made if out is None else into(out, made, "lerp")
+
+
+@composite("m")
+def lerp_(self, end, weight):
+    """`lerp` in place."""
+    _same_dtype(self, end=end, weight=weight)
+    if isinstance(weight, Tensor):
+        return _lerp_in_place(self, end, weight)
+    check_writable(self, end)
+    return write(self, value_of(call(ROW["lerp_number"], (self, end, weight))))
 
 
 @composite("fmi")
@@ -144,7 +189,7 @@ def matmul(input, other, *, out=None):
         bad = other if isinstance(input, Tensor) else input
         raise TypeError(f"matmul(): argument must be Tensor, not {type(bad).__name__}")
     a, b = value_of(input).spec.shape, value_of(other).spec.shape
-    kind = {(2, 2): "mm", (1, 1): "dot", (2, 1): "mv"}.get((len(a), len(b)))
+    kind = {(2, 2): "mm", (1, 1): "dot", (2, 1): "mv", (1, 2): "vm"}.get((len(a), len(b)))
     if kind is None:
         kind = "bmm" if len(a) == len(b) == 3 and a[0] == b[0] else "matmul"
     made = call(ROW[kind], (input, other))
@@ -171,28 +216,6 @@ def einsum(equation, *operands):
 
 
 # ---- copies, casts, history --------------------------------------------------------------------------------
-
-
-@composite("fm")
-def detach(self):
-    """The same memory without the history."""
-    return make_view(self, ROW["detach"], {}, wrap(detached(value_of(self))))
-
-
-@composite("m")
-def detach_(self):
-    if self.__dict__.get("_cut") is not None:
-        raise RuntimeError(
-            "Can't detach views in-place. Use detach() instead. If you are using DistributedDataParallel (DDP) for "
-            "training, and gradient_as_bucket_view is set as True, gradients are views of DDP buckets, and hence "
-            "detach_() cannot be called on these gradients. To fix this error, please refer to the "
-            "Optimizer.zero_grad() function in torch/optim/optimizer.py as the solution."
-        )
-    if self.is_leaf:
-        set_requires_grad(self, False)
-    else:
-        self._value = detached(value_of(self))
-    return self
 
 
 @composite("m")
@@ -243,6 +266,21 @@ def type_as(self, other):
     return to(self, other.dtype)
 
 
+_real, _conj = NAMES["torch"]["real"], NAMES["torch"]["conj"]
+
+
+@composite("f")
+def real(input):
+    """The real part, sharing memory; a real tensor itself."""
+    return _real(input) if input.dtype.is_complex else input
+
+
+@composite("fm")
+def conj(input):
+    """The conjugate, sharing memory; a real tensor itself."""
+    return _conj(input) if input.dtype.is_complex else input
+
+
 @composite("m")
 def cpu(self, memory_format=None):
     return self
@@ -265,41 +303,6 @@ def is_contiguous(self, memory_format=None) -> bool:
     return in_order(self)
 
 
-@composite("m")
-def copy_(self, src, non_blocking=False):
-    """Write `src`, broadcast and cast, into this tensor."""
-    check_writable(self)
-    if isinstance(src, Tensor) and src.ndim > self.ndim:
-        raise RuntimeError(
-            f"output with shape {list(self.shape)} doesn't match the broadcast shape {list(src.shape)}"
-        )
-    return put(self, record(ROW["fill_to"], (value_of(self), operand(src))))
-
-
-@composite("m")
-def fill_(self, value):
-    check_writable(self)
-    if isinstance(value, Tensor) and value.ndim:
-        raise RuntimeError(
-            f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions."
-        )
-    return put(self, record(ROW["fill_to"], (value_of(self), operand(value))))
-
-
-@composite("m")
-def zero_(self):
-    check_writable(self)
-    s = value_of(self).spec
-    return put(self, record(ROW["blank"], (), {"shape": s.shape, "dtype": s.dtype}))
-
-
-@composite("m")
-def set_(self, source):
-    """Name the memory of `source` from now on."""
-    self._value = value_of(source.detach())
-    return self
-
-
 # ---- shapes that follow another tensor -----------------------------------------------------------------------
 
 
@@ -318,9 +321,46 @@ def expand_as(self, other):
     return self.expand(other.shape)
 
 
+_flatten = NAMES["torch"]["flatten"]
+
+
+@composite("fm")
+def flatten(input, start_dim=0, end_dim=-1):
+    """Dimensions `start_dim` to `end_dim` as one; the tensor itself if that is one already."""
+    if input.ndim and wrap_dim(start_dim, input.ndim) == wrap_dim(end_dim, input.ndim):
+        return input
+    return _flatten(input, start_dim, end_dim)
+
+
 @composite("fm")
 def ravel(input):
-    return input.reshape(-1)
+    return contiguous(input).view(-1)
+
+
+def _split_by_slices(name: str, dim: int):
+    """PyTorch makes these of slices: each output is a view by itself, which may be written to."""
+
+    def function(input, indices_or_sections, dim=dim):
+        if not isinstance(indices_or_sections, int):
+            indices_or_sections = tuple(int(i) for i in indices_or_sections)
+        if name != "tensor_split":
+            call(ROW[name], (input,), {"indices_or_sections": indices_or_sections})  # what it refuses
+            dim = 0 if input.ndim == 1 else dim
+        dim, bounds = section_bounds(tuple(input.shape), indices_or_sections, dim)
+        params = [{"dim": dim, "start": a, "end": b, "step": 1} for a, b in bounds]
+        return tuple(make_view(input, ROW["slice"], p, call(ROW["slice"], (input,), p)) for p in params)
+
+    def of_dim(input, indices_or_sections):
+        return function(input, indices_or_sections)
+
+    made = function if name == "tensor_split" else of_dim
+    made.__name__ = made.__qualname__ = name
+    made.__doc__ = f"{name}: `input` in sections, sharing its memory."
+    return composite("fm")(made)
+
+
+for _name, _dim in (("tensor_split", 0), ("hsplit", 1), ("vsplit", 0), ("dsplit", 2)):
+    _split_by_slices(_name, _dim)
 
 
 @composite("f")
@@ -482,46 +522,17 @@ def stride(self, dim=None):
     return tuple(strides) if dim is None else strides[dim]
 
 
-def _data_get(self):
-    """The memory without history and with a version of its own."""
-    t = detach(self)
-    t._cut.own_version = 0
-    return t
-
-
-def _data_set(self, new_data) -> None:
-    if not isinstance(new_data, Tensor):
-        raise TypeError(f"Variable data has to be a tensor, but got {new_data.__class__.__name__}")
-    replace_data(self, value_of(new_data.detach()))
-
-
 def attach() -> None:
     """Properties, and everything that registered as a method."""
     for name, f in METHODS.items():
         setattr(Tensor, name, f)
-    Tensor.data = property(_data_get, _data_set)
     Tensor.T = property(lambda self: self.permute(*range(self.ndim - 1, -1, -1)))
     Tensor.mT = property(lambda self: self.transpose(-2, -1))
     Tensor.H = property(lambda self: self.transpose(0, 1).conj() if self.ndim else self)
     Tensor.mH = property(lambda self: self.transpose(-2, -1).conj())
-    Tensor.real, Tensor.imag = property(NAMES["torch"]["real"]), property(NAMES["torch"]["imag"])
+    Tensor.real, Tensor.imag = property(real), property(NAMES["torch"]["imag"])
     Tensor.is_cuda = property(lambda self: self.device.type == "cuda")
     Tensor.is_sparse = Tensor.is_quantized = Tensor.is_meta = property(lambda self: False)
     Tensor.layout = property(lambda self: "torch.strided")
     Tensor.itemsize = property(lambda self: self.dtype.itemsize)
     Tensor.nbytes = property(lambda self: self.dtype.itemsize * self.numel())
-    Tensor._version = property(_version)
-    Tensor._base = property(_base)
-    Tensor._is_view = lambda self: self.__dict__.get("_cut") is not None and not self._cut.detached
-
-
-def _version(self) -> int:
-    cut = self.__dict__.get("_cut")
-    if cut is not None and cut.own_version is not None:
-        return cut.own_version
-    return self._bumps if self._storage is None else self._storage.version
-
-
-def _base(self):
-    cut = self.__dict__.get("_cut")
-    return None if cut is None or cut.detached else self._storage.root()

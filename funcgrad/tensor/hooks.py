@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import weakref
 
-from ..engine import RemovableHandle, checked, place
+from ..engine import RemovableHandle, checked, gradient_place
 from ..tape import Value
 from .tensor import Tensor, leaf_of, value_of, wrap
 
 
 def _hooks_of(t: Tensor) -> list:
-    where = place(value_of(t))
+    where = gradient_place(value_of(t))
     if where is None:
         raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
     if where.__class__ is tuple:

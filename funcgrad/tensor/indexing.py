@@ -8,6 +8,7 @@ result's shape depends on its numbers.
 from __future__ import annotations
 
 import operator
+import warnings
 
 import numpy as np
 
@@ -18,51 +19,65 @@ from ..tape import force, record
 from .alias import check_writable, make_view, put, write
 from .call import call, operand
 from .create import tensor
+from .refusals import REPEATED
+from .storage import repeats
 from .tensor import Tensor, value_of
 
 _FULL = ("slice", None, None, None)
 
 
-def split(t: Tensor, index):
-    """(basic part, [(dimension of the basic result, index Tensor)]) of an index."""
+def split(t: Tensor, index, whole: bool = True):
+    """(basic part, [(dimension of the basic result, index Tensor)]) of an index.
+
+    An integer Tensor without dimensions is an int if its number is known, else ("at", Tensor).
+    whole  a slice that takes all of its dimension is as good as `:`
+    """
     items = list(index) if isinstance(index, tuple) else [index]
     basic: list = []
     arrays: list[tuple[int, Tensor]] = []
-    consumed = sum(_consumes(i) for i in items)
-    dim = 0  # of the basic view
+    rest = t.ndim - sum(_consumes(i) for i in items)
+    dim = at = 0  # of the basic view, of `t`
     for item in items:
         if item is None:
             basic.append("newaxis")
             dim += 1
         elif item is Ellipsis:
             basic.append("ellipsis")
-            dim += max(0, t.ndim - consumed)
+            dim, at = dim + max(0, rest), at + max(0, rest)
         elif isinstance(item, slice):
-            basic.append(("slice", _at(item.start), _at(item.stop), _at(item.step)))
-            dim += 1
+            bounds = ("slice", _at(item.start), _at(item.stop), _at(item.step))
+            basic.append(_FULL if whole and at < t.ndim and _takes_all(bounds, t.shape[at]) else bounds)
+            dim, at = dim + 1, at + 1
         elif item is True or item is False:
             basic.append("newaxis")
             arrays.append((dim, tensor([0] if item else [], dtype=dtypes.int64)))
             dim += 1
         elif isinstance(item, int) or (isinstance(item, np.generic) and item.dtype.kind in "iu"):
             basic.append(("int", int(item)))
+            at += 1
         else:
             a = _index_tensor(item)
-            width = max(a.ndim, 1) if a.dtype is dtypes.bool_ else 1
-            if a.dtype is dtypes.bool_:
-                if a.ndim == 0:
-                    basic.append("newaxis")
-                    arrays.append((dim, a))
-                    dim += 1
-                    continue
-                arrays.append((dim, a))
-                basic.extend([_FULL] * width)
-                dim += width
-            else:
-                arrays.append((dim, a))
-                basic.append(_FULL)
+            if a.ndim == 0 and a.dtype is not dtypes.bool_:
+                if at >= t.ndim:
+                    raise IndexError(f"too many indices for tensor of dimension {t.ndim}")
+                array = getattr(value_of(a), "array", None)
+                basic.append(("int", int(array)) if isinstance(array, np.ndarray | np.generic) else ("at", a))
+                at += 1
+                continue
+            arrays.append((dim, a))
+            if a.ndim == 0:
+                basic.append("newaxis")
                 dim += 1
+                continue
+            width = a.ndim if a.dtype is dtypes.bool_ else 1
+            basic.extend([_FULL] * width)
+            dim, at = dim + width, at + width
     return tuple(basic), arrays
+
+
+def _takes_all(bounds: tuple, n: int) -> bool:
+    _, start, stop, step = bounds
+    return step in (None, 1) and (start in (None, 0) or start <= -n) and (stop is None or stop >= n)
 
 
 def _consumes(item) -> int:
@@ -161,9 +176,25 @@ def _window(shape: tuple, basic: tuple) -> tuple[tuple, dict]:
 
 
 def _view(t: Tensor, basic: tuple) -> Tensor:
-    op = REGISTRY["getitem"]
-    starts, params = _window(value_of(t).spec.shape, basic)
+    op, shape = REGISTRY["getitem"], value_of(t).spec.shape
+    unknown = [(k, item[1]) for k, item in enumerate(basic) if item[0] == "at"]
+    if unknown:
+        basic = tuple(("int", 0) if item[0] == "at" else item for item in basic)
+    starts, params = _window(shape, basic)
+    if unknown:
+        starts = _with_values(shape, basic, starts, params["dims"], unknown)
     return make_view(t, op, params, call(op, (t, *starts), params), starts)
+
+
+def _with_values(shape: tuple, basic: tuple, starts: tuple, dims: tuple, unknown: list) -> tuple:
+    """`starts` with the Values of integers that are not known yet; one out of range reads a neighbour."""
+    found = dict(zip(dims, starts, strict=True))
+    rest = len(shape) - sum(item not in ("newaxis", "ellipsis") for item in basic)
+    for k, a in unknown:
+        dim = sum(rest if item == "ellipsis" else item != "newaxis" for item in basic[:k])
+        if dim in found:
+            found[dim] = record(REGISTRY["remainder"], (value_of(a), shape[dim]))
+    return tuple(found.values())
 
 
 def _basic(t: Tensor, basic: tuple) -> Tensor:
@@ -174,7 +205,7 @@ def _basic(t: Tensor, basic: tuple) -> Tensor:
 def getitem(t: Tensor, index) -> Tensor:
     if index.__class__ is int:
         return _view(t, (("int", index),))
-    basic, arrays = split(t, index)
+    basic, arrays = split(t, index, isinstance(index, tuple))
     if not arrays:
         return _view(t, basic)
     view = _basic(t, basic)
@@ -186,25 +217,22 @@ def setitem(t: Tensor, index, value) -> None:
     basic, arrays = split(t, index)
     if not isinstance(value, Tensor | bool | int | float | complex):
         value = tensor(value, dtype=t.dtype)
+    view = _basic(t, basic) if basic else t
+    if arrays and view._cut is not None and repeats(view):
+        warnings.warn(REPEATED.format("index_put_", "tensor[indices] = tensor"), UserWarning, stacklevel=2)
+    one = not isinstance(value, Tensor) or value.ndim == 0
     if not arrays:
-        target = _basic(t, basic) if basic else t
-        if target is t:
-            check_writable(t)
-        else:
-            _check_through(t, target)
-        write(target, record(REGISTRY["fill_to"], (value_of(target), operand(value)), {}))
+        made = record(REGISTRY["fill_tensor" if one else "fill_to"], (value_of(view), operand(value)))
+        check_writable(view, value)
+        write(view, made)
         return
-    view = _basic(t, basic)
-    if view is t:
-        check_writable(t)
-    else:
-        _check_through(t, view)
+    check_writable(view, value, overlap=False)
     v = operand(value)
-    if len(arrays) == 1 and arrays[0][1].dtype is dtypes.bool_ and (not isinstance(value, Tensor) or value.ndim == 0):
+    if len(arrays) == 1 and arrays[0][1].dtype is dtypes.bool_ and one:
         dim, mask = arrays[0]
         _check_mask(mask, dim, view.shape, 0)
         shape = (1,) * dim + tuple(mask.shape) + (1,) * (view.ndim - dim - mask.ndim)
-        put(view, record(REGISTRY["masked_fill"], (value_of(view), value_of(mask.reshape(shape)), v), {}))
+        put(view, record(REGISTRY["mask_put"], (value_of(view), value_of(mask.reshape(shape)), v)))
         return
     found = _masks_to_indices(view.shape, arrays)
     if not isinstance(value, Tensor):
@@ -222,13 +250,6 @@ def setitem(t: Tensor, index, value) -> None:
     put(view, out)
 
 
-def _check_through(t: Tensor, view: Tensor) -> None:
-    """As `check_writable` of the tensor that was indexed: PyTorch speaks of a view of it."""
-    check_writable(view)
-
-
 def attach() -> None:
     Tensor.__getitem__ = getitem
     Tensor.__setitem__ = setitem
-
-

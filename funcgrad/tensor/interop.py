@@ -6,11 +6,11 @@ import jax
 import numpy as np
 
 from .. import dtypes
-from ..engine import Dual, node_of
+from ..engine import Batched, Dual, node_of
 from ..tape import constant, force
 from .create import finish
 from .printing import array_repr
-from .tensor import Tensor, new, set_requires_grad, value_of, wrap
+from .tensor import Tensor, new, seen, set_requires_grad, value_of, wrap
 from .variants import composite
 
 NEEDS_GRAD = "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."
@@ -18,7 +18,7 @@ NEEDS_GRAD = "Can't call numpy() on Tensor that requires grad. Use tensor.detach
 
 def host(t: Tensor) -> np.ndarray:
     """The numbers of `t`, read-only, after a run if it takes one."""
-    return np.asarray(force(value_of(t)))
+    return np.asarray(force(seen(t)))
 
 
 @composite("m")
@@ -108,6 +108,8 @@ def __bool__(self) -> bool:
     if self.numel() != 1:
         word = "no values" if self.numel() == 0 else "more than one value"
         raise RuntimeError(f"Boolean value of Tensor with {word} is ambiguous")
+    if isinstance(value_of(self), Batched):
+        value_of(self).branch()
     return bool(self.item())
 
 

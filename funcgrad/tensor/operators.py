@@ -66,6 +66,8 @@ def attach() -> None:
         setattr(Tensor, f"__{dunder}__", binary(op, f"__{dunder}__", general=general))
         if dunder not in compared:
             setattr(Tensor, f"__r{dunder}__", binary(op, f"__r{dunder}__", reflected=True, general=general))
+    Tensor.__rsub__ = binary(REGISTRY["rsub"], "__rsub__")
+    Tensor.__rtruediv__ = lambda self, other: METHODS["reciprocal"](self) * other
     for dunder, name in (("add", "add"), ("sub", "sub"), ("mul", "mul"), ("truediv", "div"), ("and", "bitwise_and"),
                          ("or", "bitwise_or"), ("xor", "bitwise_xor"), ("floordiv", "floor_divide"),
                          ("mod", "remainder"), ("pow", "pow"), ("lshift", "bitwise_left_shift"),

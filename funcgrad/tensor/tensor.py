@@ -13,7 +13,7 @@ from ..engine.face import Face
 from ..engine.leaf import Leaf
 from ..engine.node import edge_of_value, node_of
 from ..op import REGISTRY
-from ..tape import LeafValue, Value, become_leaf, computed, force, leaf_value, record
+from ..tape import LeafValue, Spec, Value, become_leaf, computed, force, leaf_value, record
 
 new = object.__new__
 
@@ -54,8 +54,10 @@ class Tensor(Named):
     """
 
     _leaf: Leaf | None = None  # where its gradient goes; made when first needed
-    _storage = None  # what it shares with its views (see `alias`)
+    _storage = None  # the memory it shares, and how it was cut from it (see `storage`)
+    _cut = None
     _bumps = 0  # in-place writes, while it shares with nobody
+    _grad_keeper = None  # the hook that retains its gradient
 
     def __new__(cls, *args, **kwargs):
         from .create import legacy
@@ -66,15 +68,15 @@ class Tensor(Named):
 
     @property
     def shape(self) -> Size:
-        return Size(value_of(self).spec.shape)
+        return Size(spec_of(self).shape)
 
     @property
     def dtype(self) -> dtypes.DType:
-        return value_of(self).spec.dtype
+        return spec_of(self).dtype
 
     @property
     def ndim(self) -> int:
-        return len(value_of(self).spec.shape)
+        return len(spec_of(self).shape)
 
     @property
     def device(self):
@@ -82,12 +84,14 @@ class Tensor(Named):
 
     @property
     def requires_grad(self) -> bool:
-        return value_of(self).spec.needs
+        return spec_of(self).needs
 
     @requires_grad.setter
     def requires_grad(self, wanted: bool) -> None:
         if wanted and not self.dtype.differentiable:
             raise RuntimeError("only Tensors of floating point and complex dtype can require gradients")
+        if wanted and not self.is_leaf:
+            raise RuntimeError("you can only change requires_grad flags of leaf variables.")
         set_requires_grad(self, wanted)
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
@@ -116,7 +120,7 @@ class Tensor(Named):
 
     @property
     def retains_grad(self) -> bool:
-        return "_grad_keeper" in self.__dict__ and not self.is_leaf
+        return self._grad_keeper is not None
 
     @property
     def grad(self) -> Tensor | None:
@@ -149,7 +153,7 @@ class Tensor(Named):
             raise RuntimeError("can't assign Variable as its own grad")
         if g.dtype is not self.dtype:
             raise RuntimeError(
-                f"attempting to assign a gradient with dtype '{_c_name(g.dtype)}' to a tensor with grad_dtype "
+                f"attempting to assign a gradient with dtype '{c_name(g.dtype)}' to a tensor with grad_dtype "
                 f"'{self.dtype.legacy}'. The gradient must match the tensor's grad_dtype (defaults to the tensor's "
                 "dtype). You can set the tensor's grad_dtype attribute with a specific dtype, or None to allow any "
                 "dtype. Set grad_dtype with caution. Diverging the dtypes of a tensor and its gradient may break "
@@ -204,28 +208,29 @@ class Tensor(Named):
         """The Python number of a tensor with one element."""
         if self.numel() != 1:
             raise RuntimeError(f"a Tensor with {self.numel()} elements cannot be converted to Scalar")
-        return force(value_of(self)).item()
+        return force(seen(self)).item()
 
     def numel(self) -> int:
-        return Size(value_of(self).spec.shape).numel()
+        return Size(spec_of(self).shape).numel()
 
     def size(self, dim: int | None = None):
         from ..op.checks import wrap_dim
 
-        shape = Size(value_of(self).spec.shape)
+        shape = Size(spec_of(self).shape)
         return shape if dim is None else shape[wrap_dim(dim, len(shape))]
 
     def dim(self) -> int:
-        return len(value_of(self).spec.shape)
+        return len(spec_of(self).shape)
 
     def __hash__(self) -> int:
         return id(self)
 
 
-def _c_name(d: dtypes.DType) -> str:
-    return {"Float": "float", "Double": "double", "Half": "c10::Half", "BFloat16": "c10::BFloat16"}.get(
-        d.legacy, d.name
-    )
+def c_name(d: dtypes.DType) -> str:
+    """The name that PyTorch's messages from C++ give a dtype."""
+    names = {"Float": "float", "Double": "double", "Half": "c10::Half", "BFloat16": "c10::BFloat16"}
+    complexes = {"ComplexFloat": "c10::complex<float>", "ComplexDouble": "c10::complex<double>"}
+    return {**names, **complexes}.get(d.legacy, d.name)
 
 
 def wrap(v: Value) -> Tensor:
@@ -240,9 +245,27 @@ def value_of(t: Tensor) -> Value:
     try:
         return t._value
     except AttributeError:
-        from .alias import refresh
+        from .storage import refresh
 
         return refresh(t)
+
+
+def seen(t: Tensor) -> Value:
+    """The Value of a Tensor whose numbers are read, not its history."""
+    try:
+        return t._value
+    except AttributeError:
+        from .storage import refresh
+
+        return refresh(t, True)
+
+
+def spec_of(t: Tensor) -> Spec:
+    """Shape, dtype and whether a gradient is wanted."""
+    try:
+        return t._value.spec
+    except AttributeError:
+        return seen(t).spec
 
 
 def leaf_of(t: Tensor) -> Leaf:
@@ -265,9 +288,15 @@ def set_requires_grad(t: Tensor, wanted: bool) -> None:
         return
     if wanted == v.spec.needs:
         return
+    if t._cut is not None and not wanted and t._cut.follows():
+        return
+    if not wanted:
+        leaf_of(t).attached()  # graphs that have read it ask from now on whether it still wants a gradient
     t._value = as_leaf(v, leaf_of(t)) if wanted else without_leaf(v)
-    if t._storage is not None and "_cut" in t.__dict__:
-        t._cut.leaf = wanted
+    if t._storage is not None:
+        from .alias import wants_changed
+
+        wants_changed(t, wanted)
 
 
 def as_leaf(v: Value, leaf: Leaf) -> LeafValue:

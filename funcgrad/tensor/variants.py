@@ -16,18 +16,21 @@ from .. import ops
 from ..op import REGISTRY, Op
 from ..op.signature import REQUIRED, Arg
 from ..tape import local, record
+from . import strides
 from .alias import (
-    LEAF_WRITE,
     check_writable,
     forget_dead,
+    leave,
     make_view,
     put,
-    rename,
+    reshaped_in_place,
     write,
     write_fresh,
 )
 from .call import call, operands
 from .hot import MAKE, RENAME, body, compiled, function
+from .refusals import LEAF, OVERLAP, REPEATED
+from .storage import layout, repeats
 from .tensor import Tensor, value_of
 
 NAMES: dict[str, dict] = {"torch": {}, "F": {}, "linalg": {}, "special": {}, "fft": {}}
@@ -77,46 +80,78 @@ def _tensors(v, name):
 
 def _view(op, base, args, params):
     """A view operator: the result shares the memory of `base`."""
+    if not isinstance(base, Tensor):
+        return call(op, args, params)
+    if op.name in _LAID_OUT and base._cut is not None:
+        return _view_of_view(op, base, args, params)
+    return make_view(base, op, params, call(op, args, params))
+
+
+_LAID_OUT = frozenset({"view", "reshape", "flatten"})  # what depends on how the elements lie
+
+
+def _view_of_view(op, base, args, params):
+    """`reshape` and `flatten` copy where no strides would do, and `view` refuses."""
+    s, have = layout(base)
     out = call(op, args, params)
-    if not isinstance(base, Tensor) or not aliases(op, base):
-        return out
-    return make_view(base, op, params, out)
-
-
-# steps after which the elements still lie in order
-_IN_ORDER = frozenset({"view", "reshape", "unsqueeze", "squeeze", "flatten", "unflatten", "detach", "alias"})
-
-
-def aliases(op: Op, base: Tensor) -> bool:
-    """Whether PyTorch's result of `op` shares memory with `base`: `reshape` and its like copy what does not lie in
-    order."""
-    if op.name not in ("reshape", "flatten", "unflatten", "ravel"):
-        return True
-    return in_order(base)
+    if strides.reshaped(s.shape, have, value_of(out).spec.shape) is not None:
+        if op.name != "view" and not strides.is_in_order(s.shape, have):
+            op, params = REGISTRY["reshape_alias"], {"size": tuple(out.shape)}
+            out = call(op, args, params)
+        return make_view(base, op, params, out)
+    if op.name == "view":
+        raise RuntimeError(
+            "view size is not compatible with input tensor's size and stride (at least one dimension spans across two "
+            "contiguous subspaces). Use .reshape(...) instead."
+        )
+    copied = call(REGISTRY["clone"], args)
+    return call(REGISTRY["unsafe_view"], (copied,), {"size": tuple(out.shape)})
 
 
 def in_order(t: Tensor) -> bool:
-    cut = t.__dict__.get("_cut")
-    return cut is None or all(op.name in _IN_ORDER for op, _, _, _ in cut.steps)
+    """Whether the elements of `t` lie one after the other in its memory."""
+    if t._cut is None:
+        return True
+    s, have = layout(t)
+    return strides.is_in_order(s.shape, have)
+
+
+# what PyTorch only warns of when several elements share a place, and how it calls it
+_REPEATED = {"masked_fill": "tensor[mask] = scalar", "index_fill": "tensor[mask] = scalar", "masked_scatter": "tensor[mask] = source"}
 
 
 def _inplace(op, self, args, params):
     if self._storage is not None:
         forget_dead(self)
+        if op.name in _REPEATED and self._storage is not None and repeats(self):
+            warnings.warn(REPEATED.format(f"{op.name}_", _REPEATED[op.name]), UserWarning, stacklevel=3)
     if local.grad or self._storage is not None:
-        check_writable(self)
+        check_writable(self, *args, overlap=op.name not in _REPEATED)
     return write_fresh(self, record(op, operands(op, args), params))
 
 
 def _reshape_in_place(op, self, args, params):
     """`squeeze_` and its like: the same name for another view of the same memory."""
     if local.grad and value_of(self).leaf is not None:
-        raise RuntimeError(LEAF_WRITE)
-    seen = call(op, args, params)
-    if self._storage is not None:
-        make_view(self, op, params, seen)
-        self._cut = seen._cut
-    return put(self, value_of(seen)) if self._storage is None else rename(self, value_of(seen))
+        raise RuntimeError(LEAF)
+    v = value_of(call(_in_place_twin(op), args, params))
+    return put(self, v) if self._storage is None else reshaped_in_place(self, op, params, v)
+
+
+_twins: dict[Op, Op] = {}
+
+
+def _in_place_twin(op: Op) -> Op:
+    """The row of `op` under the names that PyTorch's history has for `op_`: t_ has TBackward1, squeeze_ begins at 3."""
+    if op not in _twins:
+        later = 3 if op.name == "squeeze" else 1
+
+        def node(params):
+            stem, _, number = op.node_name(params).partition("Backward")
+            return f"{stem}Backward{int(number) + later}"
+
+        _twins[op] = Op(f"{op.name}_", op.forward, op.rule, "internal", node=node)
+    return _twins[op]
 
 
 def into(out, result, name: str):
@@ -130,6 +165,8 @@ def into(out, result, name: str):
             f"{name}(): functions with out=... arguments don't support automatic differentiation, but one of the "
             "arguments requires grad."
         )
+    if out._storage is not None and repeats(out):
+        raise RuntimeError(OVERLAP)
     if out.shape != result.shape:
         if out.numel():
             warnings.warn(
@@ -143,6 +180,7 @@ def into(out, result, name: str):
         v = value_of(result)
         if v.spec.dtype is not out.dtype:
             v = record(REGISTRY["to_dtype"], (v,), {"dtype": out.dtype})
+        leave(out).n += 1
         return put(out, v)
     return write(out, value_of(result))
 

@@ -1,0 +1,33 @@
+"""The peers of a benchmark compute the same: otherwise a ratio compares two different things."""
+
+import numpy as np
+import pytest
+
+import funcgrad
+from funcgrad.bench import functional, mlp, second_order
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [(second_order.penalty_step, second_order.jax_penalty_step), (second_order.product_step, second_order.jax_product_step)],
+)
+def test_second_order_peers_agree(ours, theirs):
+    np.testing.assert_allclose(ours(funcgrad)(5), theirs()(5), rtol=2e-3)
+
+
+def test_mlp_peers_agree():
+    size = (3, 16, 8)
+    np.testing.assert_allclose(mlp.torch_like(funcgrad, funcgrad.relu, *size)(4), mlp.hand_written_jax(*size)(4), rtol=1e-4)
+
+
+@pytest.mark.parametrize("build", [functional.per_sample, functional.hessian, functional.jacrev, functional.jacfwd])
+def test_functional_peers_agree(build):
+    import jax
+    import jax.numpy as jnp
+
+    rng = np.random.default_rng(0)
+    arrays = [rng.normal(size=s).astype(np.float32) * 0.3 for s in ((8, 8), (8,), (5, 8), (8,))]
+    f, args = build(funcgrad, funcgrad.func, [funcgrad.tensor(a) for a in arrays])
+    g, jargs = build(jnp, jax, [jnp.asarray(a) for a in arrays])
+    for a, b in zip(jax.tree.leaves(f(*args)), jax.tree.leaves(g(*jargs)), strict=True):
+        np.testing.assert_allclose(np.asarray(a), np.asarray(b), rtol=1e-3, atol=1e-4)
