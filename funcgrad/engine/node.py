@@ -12,7 +12,7 @@ from typing import NamedTuple
 from ..tape import INPUT, LEAF, Tape, Trace, Value, place
 from .attached import NodeHook, RemovableHandle, attached_to
 from .leaf import Leaf
-from .saved import saved_attribute, saved_names
+from .saved import history, saved_attribute, saved_names
 
 
 class Node:
@@ -217,13 +217,23 @@ def gradient_place(v: Value):
     if where.__class__ is not tuple:
         return where
     tape, slot = where
+    over = _overwritten(tape)
+    while slot in over:
+        where = history(tape, over[slot])
+        if where.__class__ is Leaf:
+            return where
+        tape, slot = where
+        over = _overwritten(tape)
+    return tape, slot
+
+
+def _overwritten(tape: Tape) -> dict[int, int]:
+    """For what a write under no_grad made: the slot of what it wrote over."""
     facts = tape.trace.facts
     if "overwritten" not in facts:
         steps = tape.trace.steps()
         facts["overwritten"] = {t.first: t.args[0] for t in steps if t.op is not None and t.op.name == "with_data"}
-    while slot in facts["overwritten"]:
-        slot = facts["overwritten"][slot]
-    return tape, slot
+    return facts["overwritten"]
 
 
 def edge_of_value(v: Value) -> tuple[Node | None, int]:

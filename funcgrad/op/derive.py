@@ -67,9 +67,16 @@ def backward_op(op: Op) -> Op:
     return op.backward
 
 
+# Rows whose gradient is a mask times what arrives, in PyTorch's formula: it has no gradient with respect to what the
+# mask was made of. For the others that is 0, but there.
+MASKED = frozenset(
+    "amax amin aminmax clamp clamp_max clamp_min max_all maximum median_all min_all minimum nanmedian_all".split()
+)
+
+
 def derived(op: Op, what: str, forward, results=None) -> Op:
     """An operator made from `op`, whose own rule is `jax.vjp` of its forward."""
-    fields = {"node": partial(_second_name, op), "results": results, "exact": True}
+    fields = {"node": partial(_second_name, op), "results": results, "exact": True, "masked": op.name in MASKED}
     return Op(f"{op.name}_{what}", forward, _own_vjp(forward), FAMILIES["internal"], **fields)
 
 

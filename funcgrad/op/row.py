@@ -37,6 +37,7 @@ class Op:
         "forward",
         "host",
         "infer",
+        "masked",
         "name",
         "node",
         "node_class",
@@ -75,6 +76,7 @@ class Op:
         self.node_class: type | None = over.pop("node_class", None)  # of its grad_fn, None for the engine's own
         # its results want a gradient only if an input that they depend on does (a rule gets more than it reads)
         self.exact: bool = over.pop("exact", False)
+        self.masked: bool = over.pop("masked", False)  # and not by way of a comparison
         self.skip: str | None = over.pop("skip", None)  # why a property test leaves this row out
         # the operators made from this one, when first asked for: see `derive`, `tangent`, `batch`
         self.backward: Op | None = None

@@ -45,7 +45,8 @@ op("fill_number", _fill_to, lambda g, y, x, value: (lax.full_like(g, 0), None), 
    samples=lambda: [sample((2, 3), 0.5)])  # fmt: skip
 op("fill_tensor", _fill_to, lambda g, y, x, value: (lax.full_like(g, 0), g), "internal", node="FillBackward3",
    samples=lambda: [sample((2, 3), ())])  # fmt: skip
-op("zero", lambda x: lax.full_like(x, 0), lambda g, y, x: lax.full_like(g, 0), "internal", samples=lambda: [sample((2, 3))])
+op("zero", lambda x: lax.full_like(x, 0), lambda g, y, x: lax.full_like(g, 0), "internal",
+   samples=lambda: [sample((2, 3))])  # fmt: skip
 
 
 def _shrink(g, value):

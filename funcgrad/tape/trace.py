@@ -200,7 +200,7 @@ def extend(trace: Trace, key: tuple, op: Op, slots: list, args, numbers: list, p
     first = trace.nslots + len(numbers)
     wants = {i for i, s in enumerate(specs) if s is not None and s.needs} if trace.mode.grad and op.rule else set()
     if wants and op.exact:
-        wants &= uses(op, specs, [_struct(s, k) for s, k in zip(specs, slots, strict=True)], params)
+        wants &= uses(op, specs, [_struct(s, k) for s, k in zip(specs, slots, strict=True)], params, op.masked)
     needs = bool(wants)
     child = Trace(trace, key, op, first + len(results), trace.mode, trace.nops + bool(slots))
     places = iter(range(trace.nslots, first))

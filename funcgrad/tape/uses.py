@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 import jax
+import jax.numpy as jnp
 
 from .. import dtypes
 from ..op import Op
@@ -12,13 +13,14 @@ from ..op import Op
 _uses: dict[tuple, frozenset] = {}
 
 
-def uses(op: Op, specs: tuple, structs, params: dict) -> frozenset[int]:
-    """Positions of the arrays on whose numbers, not only shapes, some result of `op` depends.
+def uses(op: Op, specs: tuple, structs, params: dict, smoothly: bool = False) -> frozenset[int]:
+    """Positions of the arrays on whose numbers, not only shapes, some result of `op` depends; with `smoothly`, those
+    that a derivative can go to: not by way of a comparison or an index.
 
     A rule is given all inputs and outputs of its operator and reads few: the gradient of a sum does not depend on what
     was summed. `structs` are the shapes and dtypes of the arrays, None for absent ones; `specs` names them in a key.
     """
-    key = (op, specs, tuple(params.items()))
+    key = (op, specs, tuple(params.items()), smoothly)
     found = _uses.get(key)
     if found is None:
         if len(_uses) > 20_000:
@@ -38,11 +40,11 @@ def uses(op: Op, specs: tuple, structs, params: dict) -> frozenset[int]:
         except ValueError:  # a loop that JAX cannot reverse: said when a backward comes to it
             found = _uses[key] = frozenset(where)
         else:
-            found = _uses[key] = frozenset(where[i] for i in used_inputs(closed.jaxpr))
+            found = _uses[key] = frozenset(where[i] for i in used_inputs(closed.jaxpr, smoothly))
     return found
 
 
-def used_inputs(jaxpr) -> list[int]:
+def used_inputs(jaxpr, smoothly: bool = False) -> list[int]:
     """Positions of the inputs that some output depends on; looks into nested jits."""
     live = {v for v in jaxpr.outvars if not hasattr(v, "val")}
     for eqn in reversed(jaxpr.eqns):
@@ -51,6 +53,10 @@ def used_inputs(jaxpr) -> list[int]:
         inner = eqn.params.get("jaxpr") if eqn.primitive.name in ("jit", "pjit", "closed_call") else None
         operands = eqn.invars
         if inner is not None:
-            operands = [eqn.invars[i] for i in used_inputs(inner.jaxpr)]
-        live.update(v for v in operands if not hasattr(v, "val"))
+            operands = [eqn.invars[i] for i in used_inputs(inner.jaxpr, smoothly)]
+        live.update(v for v in operands if not hasattr(v, "val") and (not smoothly or _inexact(v)))
     return [i for i, v in enumerate(jaxpr.invars) if v in live]
+
+
+def _inexact(v) -> bool:
+    return jnp.issubdtype(v.aval.dtype, jnp.inexact)

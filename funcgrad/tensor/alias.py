@@ -9,9 +9,9 @@ from __future__ import annotations
 import weakref
 
 from .. import dtypes
-from ..engine import Leaf, is_inference_mode_enabled, node_of
+from ..engine import Leaf, gradient_place, is_inference_mode_enabled, node_of
 from ..op import REGISTRY, Op
-from ..tape import LeafValue, Value, become_leaf, local, place, record
+from ..tape import LeafValue, Value, become_leaf, local, record
 from .refusals import CUSTOM, INFERENCE, LEAF, MULTI, NO_GRAD, OVERLAP
 from .slices import write_through
 from .storage import (
@@ -67,7 +67,8 @@ def nowhere(t: Tensor) -> Leaf:
 def share_data(t: Tensor, of: Tensor, version: Version | None = None) -> Tensor:
     """`t` shares the memory of `of`, which it names, but no history; nor its version, if it is given one."""
     family, before = _joined(of), view_cut(of)
-    made = Family(family.storage, t, family.steps + (before.steps if before is not None else ()), version or family.version)
+    steps = family.steps + (before.steps if before is not None else ())
+    made = Family(family.storage, t, steps, version or family.version)
     family.storage.families.append(made)
     t._storage, t._cut = family.storage, Cut(made, None)
     return t
@@ -219,8 +220,13 @@ def write(t: Tensor, v: Value) -> Tensor:
 
 
 # what an operation in place computes in another dtype, in that of the tensor: PyTorch's history has one step for both
-_CAST = Op("cast_into", lambda x, *, dtype, node: REGISTRY["to_dtype"].forward(x, dtype=dtype), lambda g, y, x, **_: g, "internal",
-           node=lambda params: params["node"])  # fmt: skip
+_CAST = Op(
+    "cast_into",
+    lambda x, *, dtype, node: REGISTRY["to_dtype"].forward(x, dtype=dtype),
+    lambda g, y, x, **_: g,
+    "internal",
+    node=lambda params: params["node"],
+)
 
 
 def write_fresh(t: Tensor, v: Value) -> Tensor:
@@ -309,7 +315,7 @@ def _stale(family: Family, writer: Family) -> None:
             family.hold()
             t._cut.kept = t._value if not seen and t._value.spec.needs else None
             if t._grad_keeper is not None:
-                t._grad_keeper.at = place(t._value)
+                t._grad_keeper.at = gradient_place(t._value)
             del t._value
         elif seen:
             t._cut.kept = None

@@ -28,7 +28,7 @@ from ..tape import Lifted, Value, base, local, record, set_grad
 from .alias import put
 from .hooks import retain_grad
 from .storage import detached
-from .tensor import Size, Tensor, value_of, wrap
+from .tensor import Size, Tensor, set_requires_grad, value_of, wrap
 
 CYCLE = (
     "Using backward() with create_graph=True will create a reference cycle between the parameter and its gradient "
@@ -135,20 +135,30 @@ def grad(
         raise RuntimeError("`inputs` argument to `grad()` cannot be empty.")
     outputs = _sequence(outputs)
     retain = create_graph if retain_graph is None else retain_graph
-    targets = _targets(wanted)
-    one = (wanted, outputs, grad_outputs, targets, retain, create_graph, allow_unused, materialize_grads)
+    one = (wanted, outputs, grad_outputs, retain, create_graph, allow_unused)
     if is_grads_batched:
         with batch(len(next(iter(_sequence(grad_outputs)))), "same") as here:
             results = [None if g is None else unbatched(g, here.level, here.size) for g in _gradients(*one, here.level)]
     else:
         results = _gradients(*one, 0)
     results = [None if g is None else wrap(g) for g in results]
+    if materialize_grads:
+        results = [_zeros(t, create_graph) if g is None else g for g, t in zip(results, wanted, strict=True)]
     return dict(zip(names, results, strict=True)) if names is not None else tuple(results)
 
 
-def _gradients(wanted, outputs, grad_outputs, targets, retain, create, allow_unused, materialize, level: int) -> list:
+def _zeros(t, create: bool) -> Tensor:
+    """Zeros for an input that does not appear in the graph; a leaf if the gradients have a graph."""
+    s = _spec(t)
+    made = wrap(record(REGISTRY["blank"], (), {"shape": s.shape, "dtype": s.dtype}))
+    if create:
+        set_requires_grad(made, True)
+    return made
+
+
+def _gradients(wanted, outputs, grad_outputs, retain, create, allow_unused, level: int) -> list:
     """The Values of the gradients of `outputs`, None where there is none; `level` is that of batched cotangents."""
-    roots = _roots(outputs, grad_outputs, level)
+    roots, targets = _roots(outputs, grad_outputs, level), _targets(wanted)
     for v in [v for v in map(value_of, filter(_is_tensor, outputs)) if isinstance(v, Lifted)]:
         if any(separate(v, value_of(t)) for t in filter(_is_tensor, wanted)):
             raise RuntimeError(SEPARATE)
@@ -165,9 +175,6 @@ def _gradients(wanted, outputs, grad_outputs, targets, retain, create, allow_unu
                 f"The differentiated Tensor at index {i} appears to not have been used in the graph. "
                 "Set allow_unused=True if this is the desired behavior."
             )
-        if g is None and materialize:
-            s = _spec(t)
-            g = record(REGISTRY["blank"], (), {"shape": s.shape, "dtype": s.dtype})
         if g is not None and isinstance(t, Tensor):
             g = logical(g, value_of(t))
         results.append(g)
@@ -248,15 +255,14 @@ def _checked(i: int, s, g, level: int) -> Value:
 
 def accumulate(leaf: Leaf, g: Value, create: bool) -> None:
     """Add `g` to the gradient of `leaf`, after its hooks and before those for afterwards."""
-    owner = leaf.owner()
-    if owner is not None and isinstance(owner, Tensor) and not owner.requires_grad:
-        return  # it was a leaf when it was read
     g, node = _leaf_hooks(leaf, g), leaf.node_hooks
     if node is not None and node.before:
         (g,) = run_before(node.before, (g,))
         if g is None:
             return
-    _accumulate(leaf, g, create)
+    owner = leaf.owner()
+    if not isinstance(owner, Tensor) or owner.requires_grad:  # else it was a leaf when it was read
+        _accumulate(leaf, g, create)
     for hook in list(leaf.after):
         hook()
     if node is not None and node.after:

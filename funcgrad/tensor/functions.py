@@ -58,7 +58,8 @@ def _with_alpha(name: str, aliases: tuple[str, ...] = ()):
 
 
 def _check_alpha(input, other, alpha) -> None:
-    integral = not any((isinstance(t, Tensor) and t.dtype.differentiable) or isinstance(t, float) for t in (input, other))
+    pair = (input, other)
+    integral = not any((isinstance(t, Tensor) and t.dtype.differentiable) or isinstance(t, float) for t in pair)
     if isinstance(alpha, float) and integral:
         raise RuntimeError("For integral input tensors, argument alpha must not be a floating point number.")
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import weakref
 
 from ..engine import RemovableHandle, checked, gradient_place
-from ..tape import Value
+from ..tape import Value, local
+from .storage import detached
 from .tensor import Tensor, leaf_of, value_of, wrap
 
 
@@ -46,7 +47,7 @@ def retain_grad(t: Tensor) -> None:
     def keep(g: Value) -> None:
         leaf = ref()
         if leaf is not None:
-            old = leaf.grad
+            old, g = leaf.grad, g if local.grad or not g.spec.needs else detached(g)
             leaf.grad = wrap(g) if old is None else old + wrap(g)
 
     keep.keeps = True

@@ -63,7 +63,7 @@ def _write(base, value, *numbers, steps):
     if any(op.write is None for op, _, _, _ in steps) and not any(op.name in _OTHER_NUMBERS for op, _, _, _ in steps):
         places = _forward(jnp.arange(base.size, dtype=np.int64).reshape(base.shape), *numbers, steps=steps)
         flat = base.reshape(-1)
-        if any(op.name in ("expand", "broadcast_to") for op, _, _, _ in steps):  # of several at a place, the one written
+        if any(op.name in ("expand", "broadcast_to") for op, _, _, _ in steps):  # of several at a place, that written
             places = jnp.where(value != flat[places], places, base.size)
         return flat.at[places].set(value, mode="drop").reshape(base.shape)
     under = []
@@ -89,7 +89,8 @@ def _node(params: dict) -> str:
 
 def _operator(name: str, forward, node) -> Op:
     rule = vjp_of(forward)
-    return Op(name, forward, type("bound", (), {"own": False, "bind": staticmethod(lambda _: rule)}), "internal", node=node)
+    bound = type("bound", (), {"own": False, "bind": staticmethod(lambda _: rule)})
+    return Op(name, forward, bound, "internal", node=node)
 
 
 AS_STRIDED = _operator("cut", _forward, _node)

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import weakref
 
+from ..engine import gradient_place
 from ..op import REGISTRY
-from ..tape import Failed, LeafValue, Value, computed, local, place, record, set_grad
+from ..tape import Failed, LeafValue, Value, computed, local, record, set_grad
 from . import strides
 from .refusals import refuse_view
 from .slices import cut, named_view
@@ -73,7 +74,10 @@ class Family:
     counted  the base was gone, and the memory is counted from one of its views
     """
 
-    __slots__ = ("base", "counted", "holding", "leaf", "members", "named", "root", "spec", "stale", "steps", "storage", "strides", "version")
+    __slots__ = (
+        "base", "counted", "holding", "leaf", "members", "named", "root",
+        "spec", "stale", "steps", "storage", "strides", "version",
+    )  # fmt: skip
 
     def __init__(self, storage: Storage, root: Tensor, steps: tuple, version: Version):
         self.storage, self.steps, self.version = storage, steps, version
@@ -292,10 +296,10 @@ def name(t: Tensor, v: Value) -> None:
 
 def move_keeper(t: Tensor, v: Value, old: Value | None = None) -> None:
     """What retains the gradient of `t` goes with it to its new history."""
-    keep, where = t._grad_keeper, place(v)
+    keep, where = t._grad_keeper, gradient_place(v)
     if keep is None or where.__class__ is not tuple:
         return
-    before = place(old) if old is not None else getattr(keep, "at", None)
+    before = gradient_place(old) if old is not None else getattr(keep, "at", None)
     if before.__class__ is tuple and before != where:
         hooks = before[0].hooks.get(before[1], [])
         if keep in hooks:

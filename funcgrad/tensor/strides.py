@@ -13,7 +13,7 @@ from ..tape.trace import infer
 from ..tape.value import Spec, spec
 
 # rows that show the same elements in the same order, in another shape
-_RESHAPES = frozenset({"view", "reshape", "flatten", "unflatten", "squeeze", "unsqueeze", "alias", "conj", "reshape_alias"})
+_RESHAPES = frozenset("view reshape flatten unflatten squeeze unsqueeze alias conj reshape_alias".split())
 
 
 def in_order(shape) -> tuple[int, ...]:

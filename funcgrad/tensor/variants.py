@@ -117,7 +117,11 @@ def in_order(t: Tensor) -> bool:
 
 
 # what PyTorch only warns of when several elements share a place, and how it calls it
-_REPEATED = {"masked_fill": "tensor[mask] = scalar", "index_fill": "tensor[mask] = scalar", "masked_scatter": "tensor[mask] = source"}
+_REPEATED = {
+    "masked_fill": "tensor[mask] = scalar",
+    "index_fill": "tensor[mask] = scalar",
+    "masked_scatter": "tensor[mask] = source",
+}
 
 
 def _inplace(op, self, args, params):
