@@ -1,21 +1,35 @@
-"""Random programs, the same in PyTorch and here: see `programs`, `differential` and, for more of them, `fuzz`."""
+"""Random programs, the same in PyTorch and here: see `programs`, `differential` and, for more of them, `fuzz`.
 
-import pytest
-from differential import cheap, judge, report
-from programs import draw
+In processes of their own, one for each of two cores, because compiling is all that these tests spend their time on.
+"""
 
-GROUPS, EACH = 40, 50
+from fuzz import _together, watch
+
+PROGRAMS, JOBS = 2000, 2
+
+# Programs that are known to disagree, and why. One that no longer does must be taken out.
+KNOWN = {
+    52: "`out=` of a tensor whose memory PyTorch cannot resize because NumPy shares it; here nothing is shared",
+    227: "`unsqueeze_` under no_grad of what has a history is refused here",
+    333: "`out=` that resizes a tensor others were made from warns differently",
+    419: "a reshape of a gradient that PyTorch copies is a view here",
+    467: "`out=` that is an input too, of another shape, is resized here instead of refused",
+    691: "the same",
+    880: "two things are wrong with a call, and another one is named first",
+    1440: "a write through a reshape of an expanded tensor is not refused",
+    1455: "`view_as` of a number raises another error",
+    1591: "a write through a reshape of an expanded tensor is not refused",
+    1844: "`set_` on a tensor with a history drops it here",
+}
 
 
-@pytest.fixture(autouse=True, scope="module")
-def quick():
-    with cheap():
-        yield
-
-
-@pytest.mark.parametrize("group", range(GROUPS))
-def test_programs(group):
-    for seed in range(group * EACH, (group + 1) * EACH):
-        program = draw(seed)
-        verdict = judge(program)
-        assert verdict.wrong is None or verdict.unstable, report(program, verdict)
+def test_programs():
+    wrong, counts = {}, 0
+    for found in _together([watch(k, PROGRAMS, JOBS) for k in range(JOBS)]):
+        counts += 1
+        if found["outcome"] in ("disagrees", "crashed"):
+            wrong[found["seed"]] = found.get("text", "the process ended")
+    assert counts >= PROGRAMS - len(KNOWN)
+    new = [text for seed, text in sorted(wrong.items()) if seed not in KNOWN]
+    assert not new, "\n".join(new)
+    assert KNOWN.keys() == wrong.keys(), "these agree now: take them out of KNOWN"
