@@ -54,7 +54,7 @@ def from_jax(g: Callable, *, vjp: Callable | None = None) -> Callable:
     >>> y = softcap(x, 10.0)
     >>> y.sum().backward()
     >>> y.detach(), x.grad
-    (tensor([ 0.9967, 10.0000]), tensor([9.9007e-01, 0.0000e+00]))
+    (tensor([ 0.9967, 10.0000]), tensor([0.9901, 0.0000]))
     """
     ops = _ops_of(g, vjp)
 

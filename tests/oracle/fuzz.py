@@ -71,7 +71,7 @@ def main() -> int:
     start, stop = map(int, options.seeds.split(":"))
     began, counts, refused, silent = time.time(), Counter(), 0, 0
     jobs = [watch(start + k, stop, options.jobs) for k in range(options.jobs)]
-    for found in _together(jobs):
+    for found in together(jobs):
         counts[found["outcome"]] += 1
         refused += found.get("refused", 0)
         silent += found.get("silent", False)
@@ -88,7 +88,7 @@ def main() -> int:
     return min(1, counts["disagrees"])
 
 
-def _together(jobs: list):
+def together(jobs: list):
     """What several generators give, each read in a thread of its own."""
     import queue
     import threading

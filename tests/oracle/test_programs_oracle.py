@@ -3,7 +3,7 @@
 In processes of their own, one for each of two cores, because compiling is all that these tests spend their time on.
 """
 
-from fuzz import _together, watch
+from fuzz import together, watch
 
 PROGRAMS, JOBS = 2000, 2
 
@@ -25,7 +25,7 @@ KNOWN = {
 
 def test_programs():
     wrong, counts = {}, 0
-    for found in _together([watch(k, PROGRAMS, JOBS) for k in range(JOBS)]):
+    for found in together([watch(k, PROGRAMS, JOBS) for k in range(JOBS)]):
         counts += 1
         if found["outcome"] in ("disagrees", "crashed"):
             wrong[found["seed"]] = found.get("text", "the process ended")
