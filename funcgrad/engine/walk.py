@@ -67,8 +67,13 @@ def _over(side: Side, task: GraphTask, numbers: dict, found: Swept) -> None:
             continue
         if not any(slot in side.grads for slot in t.outs):
             continue
-        gs = [_hooked(side, slot, side.grads.pop(slot, None)) for slot in t.outs]
-        for slot, g in zip(t.outs, gs, strict=True):
+        if side.reach is not None and side.reach.isdisjoint(t.outs):
+            continue  # a root that leads to no target
+        arrived = [side.grads.pop(slot, None) for slot in t.outs]
+        gs = [_hooked(side, slot, g) for slot, g in zip(t.outs, arrived, strict=True)]
+        # as in PyTorch, a target whose node goes on to others is what arrived, before its hooks
+        asked = arrived if t.op is not None and any(side.reach and t.args[i] in side.reach for i in t.wants) else gs
+        for slot, g in zip(t.outs, asked, strict=True):
             for i in numbers.get((side.tape, slot), ()) if g is not None else ():
                 found.targets[i] = g
         if t.kind is not INPUT and t.kind is not LEAF:
