@@ -69,7 +69,7 @@ def from_jax(g: Callable, *, vjp: Callable | None = None) -> Callable:
         key = (structure, tuple(static), jax.config.jax_enable_x64)
         found = ops.get(key)
         if found is None:
-            found = ops[key] = _Recorded(g, vjp, structure, tuple(static), len(args), jax.config.jax_enable_x64)
+            found = ops[key] = _Recorded(g, vjp, structure, tuple(static), jax.config.jax_enable_x64)
         return found(arrays)
 
     return wrapper
@@ -95,8 +95,8 @@ def _argument(x):
 class _Recorded:
     """`g` for one structure of arguments: the operator, and the structure of its results."""
 
-    def __init__(self, g, vjp, structure, static: tuple, count: int, x64: bool):
-        self.g, self.vjp, self.structure, self.static, self.count, self.x64 = g, vjp, structure, static, count, x64
+    def __init__(self, g, vjp, structure, static: tuple, x64: bool):
+        self.g, self.vjp, self.structure, self.static, self.x64 = g, vjp, structure, static, x64
         self.results: dict[tuple, object] = {}
         rule = jax_rule if vjp is None else lambda g, y, *arrays: self._rule(g, y, *arrays)
         name = name_of(g)
