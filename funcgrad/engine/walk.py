@@ -67,8 +67,8 @@ def _over(side: Side, task: GraphTask, numbers: dict, found: Swept) -> None:
             continue
         if not any(slot in side.grads for slot in t.outs):
             continue
-        if side.reach is not None and side.reach.isdisjoint(t.outs):
-            continue  # a root that leads to no target
+        if side.reach is not None and len(task.roots) > 1 and side.reach.isdisjoint(t.outs):
+            continue  # a root that leads to no target; the hooks of a single one run all the same
         arrived = [side.grads.pop(slot, None) for slot in t.outs]
         gs = [_hooked(side, slot, g) for slot, g in zip(t.outs, arrived, strict=True)]
         # as in PyTorch, a target whose node goes on to others is what arrived, before its hooks
