@@ -214,7 +214,7 @@ def compare(theirs: list[Shown], ours: list[Shown], borrowed=frozenset()) -> Dis
         ran, should = order(b.log), order(a.log)
         if ran != should:
             return Disagreement(k, "hooks", f"hooks ran {ran}, not {should}")
-        for name in a.states.keys() | b.states.keys():
+        for name in sorted(a.states.keys() | b.states.keys()):
             x, y = a.states.get(name), b.states.get(name)
             if x != y:
                 if x is None or y is None or name.endswith(".grad"):
