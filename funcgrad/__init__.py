@@ -6,7 +6,7 @@ that XLA compiled. `explain()` says what was recorded and why it compiled.
 
 import math as _math
 
-from . import autograd, fft, func, linalg, nn, random, special, utils
+from . import autograd, fft, func, linalg, nn, optim, random, special, utils
 from .autograd import is_anomaly_check_nan_enabled, is_anomaly_enabled
 from .device import device
 from .draw import backward_graph, forward_graph

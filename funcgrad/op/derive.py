@@ -99,7 +99,9 @@ def _apply_rule(rule, *arrays, nout, needs, dtype, params):
     n = nout or 1
     gs, ys, xs = arrays[:n], arrays[n : 2 * n], arrays[2 * n :]
     cast = xs if dtype is None else tuple(None if x is None else x.astype(dtype.np) for x in xs)
-    gs = tuple(conj(_materialise(g, y)) for g, y in zip(gs, ys, strict=True))
+    if not getattr(rule, "takes_none", False):
+        gs = map(_materialise, gs, ys)
+    gs = tuple(map(conj, gs))
     g, y = (gs[0], ys[0]) if nout is None else (gs, ys)
     found = rule(g, y, *cast, **dict(params))
     if len(xs) == 1 and not isinstance(found, tuple):

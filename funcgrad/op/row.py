@@ -41,6 +41,7 @@ class Op:
         "name",
         "node",
         "node_class",
+        "numbers",
         "out",
         "own_rule",
         "promote",
@@ -67,6 +68,8 @@ class Op:
         self.write: Callable | None = over.pop("write", None)
         self.aliases: tuple[str, ...] = over.pop("aliases", ())
         self.host: str | None = over.pop("host", None)  # why this row calls back to the host
+        # the dtype in which Python numbers come, where they are not promoted with the arrays; None for their default
+        self.numbers = over.pop("numbers", None)
         # for a derived row: (specs of the arrays, params) -> [(shape, dtype)], a tuple of outputs
         self.results: Callable | None = over.pop("results", None)
         # which arrays the backward reads, where that is declared: params -> (positions of outputs, of arguments)

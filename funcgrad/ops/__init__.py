@@ -7,8 +7,8 @@ from importlib import import_module
 
 TABLES = (
     "basic", "pointwise", "complexes", "compare", "special", "reduce", "scan", "sort", "view", "getitem", "pieces",
-    "shape", "pad", "scatter", "index", "linalg", "decomp", "activation", "loss", "classes", "norm", "embedding",
-    "conv", "pool", "resample", "random",
+    "shape", "pad", "scatter", "index", "linalg", "decomp", "activation", "loss", "classes", "alignment", "norm",
+    "embedding", "conv", "pool", "resample", "recurrent", "random",
 )  # fmt: skip
 
 

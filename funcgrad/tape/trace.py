@@ -122,7 +122,8 @@ class Trace:
 
     def scalar_spec(self, slot: int) -> Spec:
         """What the scalar at `slot`, met first by this step, is to the operations that read it."""
-        return spec((), self.dtype or dtypes.scalar_dtype(self.kinds[self.scalar_slots.index(slot)]()))
+        own = self.dtype or self.op.numbers
+        return spec((), own or dtypes.scalar_dtype(self.kinds[self.scalar_slots.index(slot)]()))
 
     def __repr__(self) -> str:
         what = self.op.name if self.op else self.kind
@@ -265,7 +266,8 @@ def _infer(op: Op, specs: tuple, slots: list, numbers: list, params: dict):
         elif slot is None:
             structs.append(None)
         else:
-            structs.append(jax.ShapeDtypeStruct((), (dtype or dtypes.scalar_dtype(next(rest))).np))
+            own = dtype or op.numbers or dtypes.scalar_dtype(next(rest))
+            structs.append(jax.ShapeDtypeStruct((), own.np))
     try:
         with dtypes.x64():
             out = jax.eval_shape(partial(op.forward, **params), *structs)

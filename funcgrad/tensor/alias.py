@@ -12,6 +12,7 @@ from .. import dtypes
 from ..engine import Leaf, gradient_place, is_inference_mode_enabled, node_of
 from ..op import REGISTRY, Op
 from ..tape import LeafValue, Value, become_leaf, local, record
+from . import strides
 from .refusals import CUSTOM, INFERENCE, LEAF, MULTI, NO_GRAD, OVERLAP
 from .slices import write_through
 from .storage import (
@@ -145,11 +146,22 @@ def reshaped_in_place(t: Tensor, op: Op, params: dict, v: Value) -> Tensor:
 
 
 def forget_dead(t: Tensor) -> None:
-    """A base whose views are all gone shares with nobody."""
-    storage = t._storage
+    """A base whose views and `detach()`es are all gone shares with nobody, and neither does the last `detach()`
+    left."""
+    storage, found = t._storage, t._cut
+    if found is not None and found.view:
+        return
     storage.settle()
-    if t._cut is None and len(storage.families) == 1 and all(m() is None for m in storage.main.members):
-        t._bumps, t._storage = storage.version, None
+    main = storage.main
+    if len(storage.families) == 1 and all(m() is None for m in main.members) and (
+        found is None or (found.family is main and main.root() is t and not main.steps and _lies_in_order(t))
+    ):
+        t._bumps, t._storage, t._cut = main.version.n, None, None
+
+
+def _lies_in_order(t: Tensor) -> bool:
+    s, have = layout(t)
+    return strides.is_in_order(s.shape, have)
 
 
 def wants_changed(t: Tensor, wanted: bool) -> None:

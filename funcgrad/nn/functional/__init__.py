@@ -8,17 +8,21 @@ from ...tensor import NAMES
 from . import (
     activations,
     attention,
+    ctc,
     distances,
     dropouts,
     embeddings,
+    fractional,
     losses,
     norms,
     pools,
+    recurrent,
     resizing,
 )
 
 __all__ = [
-    "activations", "attention", "distances", "dropouts", "embeddings", "losses", "norms", "pools", "resizing",
+    "activations", "attention", "ctc", "distances", "dropouts", "embeddings", "fractional", "losses", "norms", "pools", "recurrent",
+    "resizing",
     *sorted(NAMES["F"]),
 ]  # fmt: skip
 

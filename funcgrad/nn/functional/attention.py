@@ -132,8 +132,8 @@ def multi_head_attention_forward(
             UserWarning,
             stacklevel=2,
         )
-    attn_mask = _additive(attn_mask, "attn_mask", query.dtype)
-    key_padding_mask = _additive(key_padding_mask, "key_padding_mask", query.dtype)
+    attn_mask = additive(attn_mask, "attn_mask", query.dtype)
+    key_padding_mask = additive(key_padding_mask, "key_padding_mask", query.dtype)
 
     if use_separate_proj_weight:
         weights = (q_proj_weight, k_proj_weight, v_proj_weight)
@@ -184,7 +184,7 @@ def _packed(query, key, value, weight, bias) -> tuple[Tensor, ...]:
     return tuple(row("linear", t, w, b) for t, w, b in zip(inputs, weight.chunk(3), biases, strict=True))
 
 
-def _additive(mask: Tensor | None, name: str, dtype) -> Tensor | None:
+def additive(mask: Tensor | None, name: str, dtype) -> Tensor | None:
     """A mask as numbers to add: minus infinity for True."""
     if mask is None:
         return None
