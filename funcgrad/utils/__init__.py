@@ -1,5 +1,5 @@
 """Floor 6. `torch.utils`: what stands beside training."""
 
-from . import checkpoint
+from . import checkpoint, data, hooks
 
-__all__ = ["checkpoint"]
+__all__ = ["checkpoint", "data", "hooks"]
