@@ -4,6 +4,7 @@
 """
 
 
+from . import lr_scheduler, swa_utils
 from .adam import Adam, Adamax, AdamW, NAdam, RAdam, SparseAdam
 from .adaptive import Adadelta, Adagrad, RMSprop, Rprop
 from .lbfgs import LBFGS
@@ -18,6 +19,6 @@ from .sgd import ASGD, SGD
 
 __all__ = [
     "ASGD", "LBFGS", "SGD", "Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax", "Muon", "NAdam", "Optax",
-    "Optimizer", "RAdam", "RMSprop", "Rprop", "SparseAdam", "register_optimizer_step_post_hook",
-    "register_optimizer_step_pre_hook",
+    "Optimizer", "RAdam", "RMSprop", "Rprop", "SparseAdam", "lr_scheduler", "register_optimizer_step_post_hook",
+    "register_optimizer_step_pre_hook", "swa_utils",
 ]  # fmt: skip
