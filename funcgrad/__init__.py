@@ -6,8 +6,34 @@ that XLA compiled. `explain()` says what was recorded and why it compiled.
 
 import math as _math
 
-from . import autograd, fft, func, linalg, nn, optim, random, special, utils
+from . import (
+    accelerator,
+    amp,
+    autograd,
+    backends,
+    compiler,
+    cuda,
+    fft,
+    func,
+    io,
+    jit,
+    linalg,
+    mps,
+    multiprocessing,
+    nn,
+    optim,
+    profiler,
+    random,
+    serialization,
+    special,
+    testing,
+    utils,
+    xpu,
+)
+from .amp import autocast, get_autocast_dtype, is_autocast_enabled
 from .autograd import is_anomaly_check_nan_enabled, is_anomaly_enabled
+from .backends import get_float32_matmul_precision, set_float32_matmul_precision
+from .compiler import compile
 from .device import device
 from .draw import backward_graph, forward_graph
 from .dtypes import (
@@ -41,6 +67,8 @@ from .engine import (
     no_grad,
     set_grad_enabled,
 )
+from .func import vmap
+from .io import load, save
 from .random import Generator
 from .tape import RecompileWarning, assert_no_recompile, explain, set_default_dtype
 from .tape import run as sync

@@ -5,23 +5,37 @@
 from collections.abc import Sequence
 from typing import Any
 
+from . import accelerator as accelerator
+from . import amp as amp
 from . import autograd as autograd
+from . import backends as backends
+from . import compiler as compiler
+from . import cuda as cuda
 from . import draw as draw
 from . import dtypes as dtypes
 from . import engine as engine
 from . import fft as fft
 from . import func as func
+from . import io as io
+from . import jit as jit
 from . import linalg as linalg
+from . import mps as mps
+from . import multiprocessing as multiprocessing
 from . import nn as nn
 from . import op as op
 from . import ops as ops
 from . import optim as optim
+from . import profiler as profiler
 from . import random as random
 from . import random_stream as random_stream
+from . import serialization as serialization
+from . import shim as shim
 from . import special as special
 from . import tape as tape
+from . import testing as testing
 from . import utils as utils
 from . import version as version
+from . import xpu as xpu
 from .tensor.tensor import Number as Number, Size as Size, Tensor as Tensor
 from .dtypes import DType as DType
 
@@ -414,6 +428,7 @@ def zeros_like(input, *, dtype = ..., layout = ..., device = ..., requires_grad 
 
 RecompileWarning: Any
 assert_no_recompile: Any
+autocast: Any
 backward_graph: Any
 bfloat16: DType
 bool: DType
@@ -421,6 +436,7 @@ can_cast: Any
 cdouble: DType
 cfloat: DType
 channels_last: Any
+compile: Any
 complex128: DType
 complex64: DType
 contiguous_format: Any
@@ -436,7 +452,9 @@ float16: DType
 float32: DType
 float64: DType
 forward_graph: Any
+get_autocast_dtype: Any
 get_default_dtype: Any
+get_float32_matmul_precision: Any
 half: DType
 iinfo: Any
 inf: Any
@@ -448,15 +466,19 @@ int64: DType
 int8: DType
 is_anomaly_check_nan_enabled: Any
 is_anomaly_enabled: Any
+is_autocast_enabled: Any
 is_grad_enabled: Any
 is_inference_mode_enabled: Any
+load: Any
 long: DType
 nan: Any
 no_grad: Any
 pi: Any
 preserve_format: Any
 promote_types: Any
+save: Any
 set_default_dtype: Any
+set_float32_matmul_precision: Any
 set_grad_enabled: Any
 set_printoptions: Any
 short: DType
@@ -466,3 +488,4 @@ uint16: DType
 uint32: DType
 uint64: DType
 uint8: DType
+vmap: Any

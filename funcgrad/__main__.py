@@ -35,6 +35,11 @@ def parser() -> argparse.ArgumentParser:
     demo.add_argument(
         "--seed", type=int, default=0, metavar="N", help="random seed (default %(default)s)"
     )
+    run = commands.add_parser("run", help="a PyTorch program, unedited, with funcgrad for torch: FILE [args ...]")
+    run.add_argument("--stats", action="store_true", help="print at the end what was compiled, run and waited for")
+    run.add_argument("-m", "--module", action="store_true", help="FILE is the name of a module")
+    run.add_argument("script", metavar="FILE")
+    run.add_argument("args", nargs=argparse.REMAINDER)
     # the benchmarks read their own arguments
     commands.add_parser(
         "bench",
@@ -62,6 +67,10 @@ def main(argv: list[str] | None = None) -> int:
             from .bench import main as bench
 
             return bench(rest)
+        if options.command == "run":
+            from .launch import run
+
+            return run(options.script, options.args, options.module, options.stats)
         from .demo import main as demo
 
         return demo(dot=options.dot, epochs=options.epochs, seed=options.seed)

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 import funcgrad as torch
-from funcgrad.io import load, safe_globals, save
 from funcgrad.io import get_unsafe_globals_in_checkpoint as unsafe
+from funcgrad.io import load, safe_globals, save
 
 
 def again(x):
@@ -125,7 +125,7 @@ def harmful(mark):
     yield "exec", pickle.dumps(Evil(exec, (write,)), 2)
     yield "os.system", pickle.dumps(Evil(os.system, (f"echo x > {mark}",)))
     yield "nested", pickle.dumps({"state": [1, (Evil(eval, (write,)),)]})
-    yield "getattr", pickle.dumps(Evil(getattr(__import__("builtins"), "eval"), (write,)), 0)
+    yield "getattr", pickle.dumps(Evil(__import__("builtins").eval, (write,)), 0)
     yield "partial", pickle.dumps(Evil(__import__("functools").partial(eval, write), ()))
     yield "build", b"\x80\x02cbuiltins\neval\n" + pickle.dumps(write, 2)[2:-1] + b"\x85R."
     yield "stack global", b"\x80\x04\x8c\x08builtins\x8c\x04eval\x93" + pickle.dumps(write, 2)[2:-1] + b"\x85R."
@@ -150,7 +150,7 @@ def test_a_file_that_would_execute_something_is_refused(tmp_path):
 def _tensor(storage="FloatStorage", key="0", count=4, offset=0, size=(4,), stride=(1,)):
     """The pickle of a tensor that says this of itself."""
     from funcgrad.io.names import Named
-    from funcgrad.io.writer import _Empty, _Pickler, _REBUILD
+    from funcgrad.io.writer import _REBUILD, _Empty, _Pickler
 
     class Pickler(_Pickler):
         def persistent_id(self, x):

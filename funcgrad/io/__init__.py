@@ -1,7 +1,7 @@
 """Floor 6. Tensors in files: PyTorch's own format, read without executing anything, and safetensors.
 
-`writer` makes the archive and `reader` opens it, `allowed` is the list of what a file may name, `legacy` reads the format
-before archives, `files` keeps the old file until the new one is whole. Knows the Tensor. Must not know optim.
+`writer` makes the archive and `reader` opens it, `allowed` is the list of what a file may name, `legacy` reads the
+format before archives, `files` keeps the old file until the new one is whole. Knows the Tensor. Must not know optim.
 """
 
 from . import safetensors

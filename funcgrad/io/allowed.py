@@ -31,10 +31,11 @@ _added: dict[str, object] = {}
 NEEDS = "Weights only load failed. "
 HOW = (
     "This file can still be loaded, to do so you have two options, do those steps only if you trust the source of the "
-    "checkpoint. \n\t(1) In PyTorch 2.6, we changed the default value of the `weights_only` argument in `torch.load` from "
-    "`False` to `True`. Re-running `torch.load` with `weights_only` set to `False` will likely succeed, but it can result in "
-    "arbitrary code execution. Do it only if you got the file from a trusted source.\n\t(2) Alternatively, to load with "
-    "`weights_only=True` please check the recommended steps in the following error message.\n\tWeightsUnpickler error: "
+    "checkpoint. \n\t(1) In PyTorch 2.6, we changed the default value of the `weights_only` argument in `torch.load` "
+    "from `False` to `True`. Re-running `torch.load` with `weights_only` set to `False` will likely succeed, but it "
+    "can result in arbitrary code execution. Do it only if you got the file from a trusted source.\n\t(2) "
+    "Alternatively, to load with `weights_only=True` please check the recommended steps in the following error "
+    "message.\n\tWeightsUnpickler error: "
 )
 
 
@@ -95,7 +96,7 @@ def _tensor(storage, offset, size, stride, requires_grad=False, backward_hooks=N
     array = storage.array
     last = offset + sum((n - 1) * s for n, s in zip(size, stride, strict=True))
     if 0 not in size and last >= array.size:
-        raise refuse(f"a tensor of size {tuple(size)} and stride {tuple(stride)} from {offset} on lies outside its storage")
+        raise refuse(f"a tensor of size {size} and stride {stride} from {offset} on lies outside its storage")
     key = (offset, tuple(size), tuple(stride))
     step = array.dtype.itemsize
     view = np.lib.stride_tricks.as_strided(array[offset:], size, [s * step for s in stride], writeable=False)

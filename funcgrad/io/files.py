@@ -16,8 +16,8 @@ def _is_path(f) -> bool:
 
 @contextlib.contextmanager
 def replacing(f) -> Iterator:
-    """A binary file to write to, which becomes `f` at the end; nothing changes if something is raised before. A file object
-    is written to as it is."""
+    """A binary file to write to, which becomes `f` at the end; nothing changes if something is raised before. A file
+    object is written to as it is."""
     if not _is_path(f):
         yield f
         return
@@ -55,7 +55,8 @@ def opened(f) -> Iterator:
         for name in ("read", "seek", "tell"):
             if not hasattr(f, name):
                 raise AttributeError(
-                    f"'{type(f).__name__}' object has no attribute '{name}'. You can only torch.load from a file that is "
-                    "seekable. Please pre-load the data into a buffer like io.BytesIO and try to load from it instead."
+                    f"'{type(f).__name__}' object has no attribute '{name}'. You can only torch.load from a file "
+                    "that is seekable. Please pre-load the data into a buffer like io.BytesIO and try to load from "
+                    "it instead."
                 )
         yield f

@@ -36,7 +36,8 @@ class Unpickler(pickle.Unpickler):
         if not isinstance(pid, tuple) or len(pid) < 5 or pid[0] not in ("storage", b"storage"):
             raise refuse(f"persistent_load takes storages, got {str(pid)[:80]}")
         _, kind, key, _location, count = pid[:5]
-        if not isinstance(kind, _Kind) or not isinstance(key, str) or not re.fullmatch(r"\w+", key) or type(count) is not int:
+        plain = isinstance(key, str) and re.fullmatch(r"\w+", key) and type(count) is int
+        if not isinstance(kind, _Kind) or not plain:
             raise refuse(f"a storage of another form: {str(pid)[:80]}")
         if key not in self._storages:
             self._storages[key] = Loaded(self._read(key, kind.dtype, count))

@@ -23,10 +23,7 @@ NAMES: dict[str, DType] = {
     "I32": dtypes.int32, "I16": dtypes.int16, "I8": dtypes.int8, "U8": dtypes.uint8, "U16": dtypes.uint16,
     "U32": dtypes.uint32, "U64": dtypes.uint64, "BOOL": dtypes.bool_, "C64": dtypes.complex64,
 }  # fmt: skip
-_RUST = {
-    "F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "I64": "int64", "I32": "int32", "I16": "int16",
-    "I8": "int8", "U8": "uint8", "U16": "uint16", "U32": "uint32", "U64": "uint64", "BOOL": "bool", "C64": "complex64",
-}  # fmt: skip
+_RUST = {name: str(dtype).removeprefix("torch.") for name, dtype in NAMES.items()}  # as the package spells them
 
 
 def _package():

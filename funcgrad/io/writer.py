@@ -40,10 +40,10 @@ class _Empty:
 
 
 class _Pickler(pickle._Pickler):
-    """Writes Tensors as PyTorch would, and the names that only PyTorch has. The pure Python pickler, since the other one
-    looks every name up; what it writes is small."""
+    """Writes Tensors as PyTorch would, and the names that only PyTorch has. The pure Python pickler, since the other
+    one looks every name up; what it writes is small."""
 
-    dispatch = dict(pickle._Pickler.dispatch)
+    dispatch = dict(pickle._Pickler.dispatch)  # noqa: RUF012  the class's table, as pickle has it
 
     def __init__(self, file):
         super().__init__(file, protocol=2)
@@ -138,8 +138,8 @@ def save(obj, f, pickle_module=None, pickle_protocol: int = 2, _use_new_zipfile_
 
     f  a path, or a binary file object
 
-    Written to a path, the old file stays until the new one is whole. Views are written as tensors of their own; names of
-    one memory, such as tied weights, once. Raises RuntimeError if there is no such directory.
+    Written to a path, the old file stays until the new one is whole. Views are written as tensors of their own;
+    names of one memory, such as tied weights, once. Raises RuntimeError if there is no such directory.
     """
     if not _use_new_zipfile_serialization:
         raise NotImplementedError("save: only the archive format is written; the one before it can be read")

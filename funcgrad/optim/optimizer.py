@@ -13,6 +13,7 @@ from copy import deepcopy
 
 from ..engine import enable_grad, no_grad
 from ..engine.modes import set_grad_enabled
+from ..tape import stats
 from ..tensor import Tensor
 from ..utils.hooks import Hooks, RemovableHandle, register
 from .rule import Rule, record_step
@@ -147,7 +148,7 @@ class Optimizer:
                 loss = closure()
         with set_grad_enabled(bool(self.defaults.get("differentiable"))):
             for group in self.param_groups:
-                record_step(self.rule, group, self.state)
+                record_step(self.rule, group, self.state, getattr(self, "found_inf", None))
         return loss
 
     def zero_grad(self, set_to_none: bool = True) -> None:
@@ -281,6 +282,7 @@ def _hooked(step: Callable) -> Callable:
                     f"{step} must return None or a tuple of (new_args, new_kwargs), but got {found}."
                 )
             args, kwargs = found
+        stats.steps += 1
         out = step(self, *args, **kwargs)
         for hook in (*self._optimizer_step_post_hooks.values(), *_post_hooks.values()):
             hook(self, args, kwargs)

@@ -76,8 +76,9 @@ class Rule:
             clock._sharers = sum(s.get(CLOCK) is clock for s in states.values() if isinstance(s, dict))
 
 
-def record_step(rule: Rule, group: dict, states: dict) -> None:
-    """Update the parameters of `group` that have a gradient, and their states."""
+def record_step(rule: Rule, group: dict, states: dict, unless: Tensor | None = None) -> None:
+    """Update the parameters of `group` that have a gradient, and their states; where `unless` is not 0 everything
+    stays."""
     batches: dict = {}
     slots = rule.slots(group)
     for p in group["params"]:
@@ -94,7 +95,7 @@ def record_step(rule: Rule, group: dict, states: dict) -> None:
         have = tuple([name for name in slots if state.get(name) is not None])
         batches.setdefault((id(state.get(CLOCK)), have), []).append((p, leaf.grad, state))
     for (_, have), batch in batches.items():
-        _record(rule, group, slots, have, batch)
+        _record(rule, group, slots, have, batch, unless)
 
 
 def begin(rule: Rule, groups: list[dict], states: dict) -> None:
@@ -123,7 +124,7 @@ def _begin(rule: Rule, slots: dict, p: Tensor, state: dict) -> None:
 _FIRST = object()  # the step of a parameter that has taken none
 
 
-def _record(rule: Rule, group: dict, slots: dict, have: tuple, batch: list) -> None:
+def _record(rule: Rule, group: dict, slots: dict, have: tuple, batch: list, unless: Tensor | None) -> None:
     args = [value_of(p) for p, _, _ in batch]
     args += [value_of(g) for _, g, _ in batch]
     for name in have:
@@ -145,7 +146,10 @@ def _record(rule: Rule, group: dict, slots: dict, have: tuple, batch: list) -> N
     params = {
         "rule": rule, "count": len(batch), "have": have, "names": tuple(names), "fixed": tuple(fixed),
         "makes": tuple([name for name, start in slots.items() if start is None or name in have]),
+        "guarded": unless is not None,
     }  # fmt: skip
+    if unless is not None:
+        args.append(value_of(unless))
     made = record(rule.op, args, params)
     made = iter(made if made.__class__ is tuple else (made,))
     if local.grad:
@@ -181,7 +185,8 @@ def _clock(batch: list) -> Tensor:
     return clock
 
 
-def _forward(*arrays, rule: Rule, count: int, have: tuple, names: tuple, fixed: tuple, makes: tuple):
+def _forward(*arrays, rule: Rule, count: int, have: tuple, names: tuple, fixed: tuple, makes: tuple,
+             guarded: bool):
     """New parameters, the states that `makes` names, and the new step."""
     rest = iter(arrays)
 
@@ -196,14 +201,22 @@ def _forward(*arrays, rule: Rule, count: int, have: tuple, names: tuple, fixed: 
         numbers = [jnp.asarray(next(rest), jnp.float64).reshape(()) for _ in range(several or 1)]
         setattr(h, name, tuple(numbers) if several else numbers[0])
     coefficients = rule.coefficients(h, None if step is None else step.astype(jnp.float64))
+    skip = next(rest) if guarded else None
     new_params, new_states = [], {name: [] for name in makes}
     for i, (p, g) in enumerate(zip(params, grads, strict=True)):
         s = SimpleNamespace(**{name: states[name][i] if name in have else None for name in {*have, *makes}})
         new, state = _one(rule, p, g, s, coefficients, h)
-        new_params.append(new)
+        new_params.append(_unless(skip, p, new))
         for name in makes:
-            new_states[name].append(state[name])
+            old = states[name][i] if name in have else jnp.zeros_like(state[name])
+            new_states[name].append(_unless(skip, old, state[name]))
+    if step is not None:
+        step = _unless(skip, step - 1, step)
     return (*new_params, *(x for name in makes for x in new_states[name]), *(() if step is None else (step,)))
+
+
+def _unless(skip, old, new):
+    return new if skip is None else jnp.where(skip != 0, old, new)
 
 
 def _one(rule: Rule, p, g, s, coefficients: dict, h):

@@ -118,8 +118,8 @@ class AveragedModel(Module):
 
 @no_grad()
 def update_bn(loader, model: Module, device=None) -> None:
-    """The running statistics of batch normalisation, anew from all batches of `loader`, each the input or a list whose first
-    part is."""
+    """The running statistics of batch normalisation, anew from all batches of `loader`, each the input or a list
+    whose first part is."""
     from ..nn.modules.norm import _BatchNorm
 
     momenta = {m: m.momentum for m in model.modules() if isinstance(m, _BatchNorm)}

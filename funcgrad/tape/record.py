@@ -18,6 +18,8 @@ def record(op: Op, args, params: dict | None = None):
     Raises the operator's own errors (wrong shapes, dtypes, dims) and records nothing then.
     """
     params = params or {}
+    if local.cast is not None:
+        args = local.cast(op, args)
     if local.body is not None:
         args = [local.body.own(a) for a in args]
     for a in args:

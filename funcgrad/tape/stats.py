@@ -14,6 +14,7 @@ class Stats:
     compiles  programs compiled                 hits      runs that found their program
     seconds   spent lowering and compiling      jumps     backward walks taken from the cache
     misses    operations never seen before at their place     walks  backward walks taken step by step
+    steps     steps of optimizers                 waiting    seconds spent waiting for numbers looked at
     """
 
     programs: int = 0
@@ -23,6 +24,8 @@ class Stats:
     misses: int = 0
     jumps: int = 0
     walks: int = 0
+    steps: int = 0
+    waiting: float = 0.0
     reasons: deque = field(default_factory=lambda: deque(maxlen=200))
 
     def snapshot(self) -> dict[str, float]:

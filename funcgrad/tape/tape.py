@@ -132,17 +132,18 @@ class _Local(threading.local):
     body   what records the body of a loop: no number is there, and what it closes over stands in; else None
     watch  callables (tape, step, arguments, Values made) that see every operation as it is recorded; one may return
            other Values to go on with
+    cast   None, or a callable (op, arguments) -> arguments, asked before an operation is recorded
     """
 
     def __init__(self):
-        self.grad, self.scope, self.watch = True, (), ()
+        self.grad, self.scope, self.watch, self.cast = True, (), (), None
         self.traced: list | None = None
         self.body = None
         self.tape = Tape(root(_mode(self)))
 
 
 def _mode(local: _Local) -> Mode:
-    return Mode(local.grad, dtypes.get_default_dtype(), local.scope, bool(local.watch))
+    return Mode(local.grad, dtypes.get_default_dtype(), local.scope, bool(local.watch), local.cast)
 
 
 local = _Local()
@@ -174,6 +175,12 @@ def set_scope(scope: tuple[str, ...]) -> None:
 def set_watch(watch: tuple) -> None:
     """Who sees every operation that this thread records from here on (see `_Local`)."""
     local.watch = watch
+    _mode_changed()
+
+
+def set_cast(cast) -> None:
+    """What casts the arguments of what this thread records from here on (see `_Local`)."""
+    local.cast = cast
     _mode_changed()
 
 

@@ -40,12 +40,14 @@ class Mode(NamedTuple):
     default  the default dtype
     scope    names that the compiled program gives these steps, outermost first
     watched  somebody sees every step: none may be taken without `record` (see `local.watch`)
+    cast     what casts the arguments of some operations before they are recorded (see `local.cast`)
     """
 
     grad: bool
     default: dtypes.DType
     scope: tuple[str, ...] = ()
     watched: bool = False
+    cast: object = None
 
 
 class Varied:

@@ -10,7 +10,7 @@ from ..engine import Batched, Dual, node_of
 from ..tape import constant, force
 from .create import finish
 from .printing import array_repr
-from .tensor import Tensor, new, seen, set_requires_grad, value_of, wrap
+from .tensor import Tensor, new, seen, set_requires_grad, value_of, waited, wrap
 from .variants import composite
 
 NEEDS_GRAD = "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."
@@ -18,7 +18,7 @@ NEEDS_GRAD = "Can't call numpy() on Tensor that requires grad. Use tensor.detach
 
 def host(t: Tensor) -> np.ndarray:
     """The numbers of `t`, read-only, after a run if it takes one."""
-    return np.asarray(force(seen(t)))
+    return np.asarray(waited(force(seen(t))))
 
 
 @composite("m")

@@ -5,7 +5,10 @@ Operators come from the rows (see `variants`), in-place and aliasing from `alias
 
 from __future__ import annotations
 
+import time
 import warnings
+
+import numpy as np
 
 from .. import dtypes
 from ..device import default_device
@@ -13,7 +16,7 @@ from ..engine.face import Face
 from ..engine.leaf import Leaf
 from ..engine.node import edge_of_value, node_of
 from ..op import REGISTRY
-from ..tape import LeafValue, Spec, Value, become_leaf, computed, force, leaf_value, record
+from ..tape import LeafValue, Spec, Value, become_leaf, computed, force, leaf_value, record, stats
 
 new = object.__new__
 
@@ -208,7 +211,7 @@ class Tensor(Named):
         """The Python number of a tensor with one element."""
         if self.numel() != 1:
             raise RuntimeError(f"a Tensor with {self.numel()} elements cannot be converted to Scalar")
-        return force(seen(self)).item()
+        return waited(force(seen(self))).item()
 
     def numel(self) -> int:
         return Size(spec_of(self).shape).numel()
@@ -231,6 +234,15 @@ def c_name(d: dtypes.DType) -> str:
     names = {"Float": "float", "Double": "double", "Half": "c10::Half", "BFloat16": "c10::BFloat16"}
     complexes = {"ComplexFloat": "c10::complex<float>", "ComplexDouble": "c10::complex<double>"}
     return {**names, **complexes}.get(d.legacy, d.name)
+
+
+def waited(array):
+    """`array`, once it is there; the wait is counted."""
+    if array.__class__ is not np.ndarray:
+        start = time.perf_counter()
+        array.block_until_ready()
+        stats.waiting += time.perf_counter() - start
+    return array
 
 
 def wrap(v: Value) -> Tensor:

@@ -1,7 +1,7 @@
 """What every learning rate schedule is: the epoch it is at, and the rates it gives for it.
 
-Rates stay Python numbers in the optimizer's groups: the tape takes one that varies as an input of the program. A rate that
-is a Tensor is filled in place. Knows Optimizer.
+Rates stay Python numbers in the optimizer's groups: the tape takes one that varies as an input of the program. A
+rate that is a Tensor is filled in place. Knows Optimizer.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ __all__ = ["LRScheduler", "per_group", "put", "rates"]
 HOW = "See more details at https://pytorch.org/docs/stable/optim.html#how-to-adjust-learning-rate"
 EPOCH = (
     "The epoch parameter in `scheduler.step()` was not necessary and is being deprecated where possible. Please use "
-    "`scheduler.step()` to step the scheduler. During the deprecation, if epoch is different from None, the closed form is "
-    "used instead of the new chainable form, where available. Please open an issue if you are unable to replicate your use "
-    "case: https://github.com/pytorch/pytorch/issues/new/choose."
+    "`scheduler.step()` to step the scheduler. During the deprecation, if epoch is different from None, the closed "
+    "form is used instead of the new chainable form, where available. Please open an issue if you are unable to "
+    "replicate your use case: https://github.com/pytorch/pytorch/issues/new/choose."
 )
 
 
@@ -48,7 +48,8 @@ def per_group(name: str, optimizer: Optimizer, value) -> list:
         value = [value] * n
     elif len(value) != n:
         raise ValueError(
-            f"{name} must have the same length as optimizer.param_groups. {name} has {len(value)} values, param_groups has {n}."
+            f"{name} must have the same length as optimizer.param_groups. {name} has {len(value)} values, "
+            f"param_groups has {n}."
         )
     return [x.clone() if isinstance(x, Tensor) else x for x in value]
 
@@ -76,10 +77,10 @@ class LRScheduler:
                 group.setdefault("initial_lr", group["lr"].clone() if isinstance(group["lr"], Tensor) else group["lr"])
             elif "initial_lr" not in group:
                 raise KeyError(
-                    f"param 'initial_lr' is not specified in param_groups[{i}] when resuming scheduler with last_epoch >= "
-                    "0.\nThis typically happens when:\n1. You're trying to resume training from a checkpoint but haven't "
-                    "properly loaded the optimizer state\n2. You're using last_epoch >= 0 for a fresh training run (not "
-                    "recommended)"
+                    f"param 'initial_lr' is not specified in param_groups[{i}] when resuming scheduler with "
+                    "last_epoch >= 0.\nThis typically happens when:\n1. You're trying to resume training from a "
+                    "checkpoint but haven't properly loaded the optimizer state\n2. You're using last_epoch >= 0 for "
+                    "a fresh training run (not recommended)"
                 )
         self.base_lrs = rates(optimizer, "initial_lr")
         self.last_epoch = last_epoch
@@ -139,8 +140,9 @@ class LRScheduler:
             elif not getattr(self.optimizer, "_opt_called", False):
                 warnings.warn(
                     "Detected call of `lr_scheduler.step()` before `optimizer.step()`. In PyTorch 1.1.0 and later, you "
-                    "should call them in the opposite order: `optimizer.step()` before `lr_scheduler.step()`.  Failure to "
-                    f"do this will result in PyTorch skipping the first value of the learning rate schedule. {HOW}",
+                    "should call them in the opposite order: `optimizer.step()` before `lr_scheduler.step()`.  "
+                    "Failure to do this will result in PyTorch skipping the first value of the learning rate "
+                    f"schedule. {HOW}",
                     UserWarning,
                     stacklevel=2,
                 )

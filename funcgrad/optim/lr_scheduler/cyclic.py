@@ -33,7 +33,8 @@ class _WithMomentum(LRScheduler):
 
 
 class CyclicLR(_WithMomentum):
-    """The rate between `base_lr` and `max_lr`, up in `step_size_up` steps and down in `step_size_down`, after Smith (2017).
+    """The rate between `base_lr` and `max_lr`, up in `step_size_up` steps and down in `step_size_down`, after Smith
+    (2017).
 
     mode      "triangular"; "triangular2", half as high each cycle; "exp_range", times gamma^steps
     scale_fn  what the height is multiplied by instead, of the cycle or, with scale_mode="iterations", the step
@@ -70,9 +71,9 @@ class CyclicLR(_WithMomentum):
         """What the height of a cycle is multiplied by."""
         if self._scale_fn_custom is not None:
             return self._scale_fn_custom(x)
-        return {"triangular": lambda: 1.0, "triangular2": lambda: 1 / 2.0 ** (x - 1), "exp_range": lambda: self.gamma**x}[
-            self.mode
-        ]()
+        if self.mode == "triangular":
+            return 1.0
+        return self.gamma**x if self.mode == "exp_range" else 1 / 2.0 ** (x - 1)
 
     def get_lr(self) -> list:
         self._warn_outside_step()

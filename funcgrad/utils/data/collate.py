@@ -23,7 +23,8 @@ _WRONG = "default_collate: batch must contain tensors, numpy arrays, numbers, di
 
 
 def _stacked(batch, *, collate_fn_map=None) -> Tensor:
-    """Tensors along a new first dimension. Those that are computed are stacked on the host: no operation is recorded."""
+    """Tensors along a new first dimension. Those that are computed are stacked on the host: no operation is
+    recorded."""
     values = [value_of(t) for t in batch]
     if not any(v.spec.needs or getattr(v, "array", None) is None for v in values):
         if len({(v.spec.shape, v.spec.dtype) for v in values}) == 1:

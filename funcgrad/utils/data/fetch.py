@@ -42,13 +42,16 @@ def _rows(dataset):
     def rows(indices: list) -> list:
         where = np.asarray(indices)
         where = where if chosen is None else chosen[where]
-        values = [value_of(t) for t in dataset.tensors]
-        return [
-            wrap(constant(np.asarray(v.array)[where], v.spec.dtype)) if hasattr(v, "array") else t[wrap(constant(where))]
-            for v, t in zip(values, dataset.tensors, strict=True)
-        ]
+        return [_taken(t, where) for t in dataset.tensors]
 
     return rows
+
+
+def _taken(t, where: np.ndarray):
+    v = value_of(t)
+    if not hasattr(v, "array"):
+        return t[wrap(constant(where))]
+    return wrap(constant(np.asarray(v.array)[where], v.spec.dtype))
 
 
 class _Iterable:

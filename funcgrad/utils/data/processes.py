@@ -18,6 +18,7 @@ import threading
 from multiprocessing.connection import Listener
 from pathlib import Path
 
+from ... import shim
 from .worker import DONE, READY, dumps
 
 __all__ = ["Crew"]
@@ -134,9 +135,9 @@ class Crew:
             pickled = dumps(job)
         except (pickle.PicklingError, AttributeError, TypeError) as error:
             raise RuntimeError(
-                f"a DataLoader with num_workers={workers} sends its dataset, collate_fn and worker_init_fn to processes of "
-                f"their own, and these cannot be pickled: {error}. Install cloudpickle to send what is defined in a "
-                "script or a function, or use num_workers=0."
+                f"a DataLoader with num_workers={workers} sends its dataset, collate_fn and worker_init_fn to "
+                f"processes of their own, and these cannot be pickled: {error}. Install cloudpickle to send what is "
+                "defined in a script or a function, or use num_workers=0."
             ) from error
         self.inbox: queue.Queue = queue.Queue()
         self.processes = [_taken() for _ in range(workers)]
@@ -145,7 +146,7 @@ class Crew:
             process.inbox = self.inbox
             process.send(pickle.dumps({
                 "id": k, "workers": workers, "seed": seed, "path": list(sys.path), "cwd": os.getcwd(),
-                "shim": "torch" in sys.modules and getattr(sys.modules["torch"], "__name__", "") == "funcgrad",
+                "shim": shim.installed(),
                 "job": pickled,
             }))  # fmt: skip
 
@@ -159,8 +160,8 @@ class Crew:
             process.send(pickle.dumps("again"))
 
     def answer(self, timeout: float) -> tuple[str, int, object]:
-        """(what came, of which batch, the batch or its Failure). Raises RuntimeError after `timeout` seconds, unless that
-        is 0, and when a worker has died."""
+        """(what came, of which batch, the batch or its Failure). Raises RuntimeError after `timeout` seconds, unless
+        that is 0, and when a worker has died."""
         try:
             kind, number, what = self.inbox.get(timeout=timeout or None)
         except queue.Empty:

@@ -1,8 +1,8 @@
 """A worker: a process of its own that has never seen JAX's threads, takes indices and gives batches.
 
 It is started fresh, not forked (a fork of a process with threads may hang), and is given its dataset pickled. Where
-cloudpickle is installed, what a script defines itself travels by value, so that the script is not run again. Knows how to
-fetch. Must not know the loader.
+cloudpickle is installed, what a script defines itself travels by value, so that the script is not run again. Knows
+how to fetch. Must not know the loader.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def _serve(line, start: bytes) -> None:
     sys.path[:] = setup["path"]
     os.chdir(setup["cwd"])
     if setup["shim"]:
-        from funcgrad.shim import install
+        from ...shim import install
 
         install()
     where = f"in DataLoader worker process {setup['id']}"

@@ -1,0 +1,76 @@
+"""Floor 6. `torch.backends`: switches that programs set, kept and accepted.
+
+What XLA decides by itself has no switch here: how a convolution is done, and in which order sums are taken. One does
+something: `allow_tf32` of matmuls, as `set_float32_matmul_precision`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from types import SimpleNamespace
+
+import jax
+
+from . import mps as _mps
+from .cuda import is_available as _cuda
+
+__all__ = ["cuda", "cudnn", "mha", "mkl", "mkldnn", "mps", "openmp", "opt_einsum"]
+
+PRECISIONS = {"highest": "highest", "high": "high", "medium": "default"}
+_precision = "highest"
+
+
+def set_float32_matmul_precision(precision: str) -> None:
+    """How products of float32 matrices are computed: "highest", "high" (three products in bfloat16, or TF32), "medium"
+    (bfloat16 or TF32). Sets JAX's `jax_default_matmul_precision`, which is part of what a program is known by."""
+    global _precision
+    if precision not in PRECISIONS:
+        raise RuntimeError(f"{precision} is not one of 'highest', 'high', or 'medium'. Please use one of these.")
+    _precision = precision
+    jax.config.update("jax_default_matmul_precision", None if precision == "highest" else PRECISIONS[precision])
+
+
+def get_float32_matmul_precision() -> str:
+    """What `set_float32_matmul_precision` was given."""
+    return _precision
+
+
+class _Matmul:
+    """`torch.backends.cuda.matmul`."""
+
+    allow_fp16_reduced_precision_reduction = True
+    allow_bf16_reduced_precision_reduction = True
+
+    @property
+    def allow_tf32(self) -> bool:
+        return _precision != "highest"
+
+    @allow_tf32.setter
+    def allow_tf32(self, allowed: bool) -> None:
+        set_float32_matmul_precision("high" if allowed else "highest")
+
+
+@contextlib.contextmanager
+def _sdp(*args, **kwargs):
+    yield  # XLA chooses how attention is computed
+
+
+def _on(*args, **kwargs) -> bool:
+    return True
+
+
+cuda = SimpleNamespace(
+    matmul=_Matmul(), is_built=_cuda, sdp_kernel=_sdp, flash_sdp_enabled=_on, math_sdp_enabled=_on,
+    mem_efficient_sdp_enabled=_on, enable_flash_sdp=lambda enabled: None, enable_math_sdp=lambda enabled: None,
+    enable_mem_efficient_sdp=lambda enabled: None,
+)  # fmt: skip
+cudnn = SimpleNamespace(
+    enabled=True, benchmark=False, deterministic=False, allow_tf32=True, benchmark_limit=10, is_available=_cuda,
+    version=lambda: None, is_acceptable=lambda tensor: False,
+)  # fmt: skip
+mkl = SimpleNamespace(is_available=lambda: False)
+mkldnn = SimpleNamespace(is_available=lambda: False, enabled=False)
+openmp = SimpleNamespace(is_available=lambda: False)
+opt_einsum = SimpleNamespace(is_available=lambda: True, enabled=True, strategy="auto")
+mha = SimpleNamespace(get_fastpath_enabled=lambda: False, set_fastpath_enabled=lambda value: None)
+mps = SimpleNamespace(is_available=_mps.is_available, is_built=_mps.is_available)
