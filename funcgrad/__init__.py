@@ -13,6 +13,7 @@ from . import (
     backends,
     compiler,
     cuda,
+    distributions,
     fft,
     func,
     io,

@@ -11,6 +11,7 @@ from . import autograd as autograd
 from . import backends as backends
 from . import compiler as compiler
 from . import cuda as cuda
+from . import distributions as distributions
 from . import draw as draw
 from . import dtypes as dtypes
 from . import engine as engine

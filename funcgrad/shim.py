@@ -92,16 +92,16 @@ class _Torch(types.ModuleType):
     __path__ = ()
 
     def __getattr__(self, name: str):
-        return getattr(importlib.import_module("funcgrad"), name)
+        return getattr(sys.modules[__package__], name)
 
     def __setattr__(self, name: str, value) -> None:
         if name.startswith("__"):
             types.ModuleType.__setattr__(self, name, value)
         else:
-            setattr(importlib.import_module("funcgrad"), name, value)
+            setattr(sys.modules[__package__], name, value)
 
     def __dir__(self):
-        return dir(importlib.import_module("funcgrad"))
+        return dir(sys.modules[__package__])
 
 
 _finder = _Finder()

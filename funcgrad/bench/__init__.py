@@ -13,21 +13,24 @@ import sys
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 
-SUITES = ("record", "ops", "mlp", "loops", "start", "second_order", "functional")
+SUITES = (
+    "record", "ops", "mlp", "loops", "start", "second_order", "functional", "mlp_adam", "gpt", "lstm", "cnn",
+)  # fmt: skip
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the named suites (all by default); prints a table, writes JSON if asked. Exit code 0, 2 for bad usage."""
     parser = argparse.ArgumentParser(prog="funcgrad bench", description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"suites to run: {', '.join(SUITES)} (default all)")
-    parser.add_argument("--peers", default="jax,torch", help="comma-separated: jax, torch (where installed)")
+    peers = "comma-separated: jax, torch (where installed), compile (torch.compile)"
+    parser.add_argument("--peers", default="jax,torch", help=peers)
     parser.add_argument("--json", metavar="FILE", help="also write the figures here")
     parser.add_argument("--rounds", type=int, default=15, help="alternating rounds a peer (default 15)")
     options = parser.parse_args(argv)
     for name in options.names:
         if name not in SUITES:
             parser.error(f"no benchmark called {name!r}; there are {', '.join(SUITES)}")
-    peers = tuple(p for p in options.peers.split(",") if p and installed(p))
+    peers = tuple(p for p in options.peers.split(",") if p and installed("torch" if p == "compile" else p))
     report = {"about": about(), "suites": {}}
     print(" · ".join(f"{k} {v}" for k, v in report["about"].items()))
     for name in options.names or SUITES:

@@ -160,11 +160,10 @@ def _any(module: str, name: str):
 
 
 def _ours(module: str, name: str):
-    own = importlib.import_module("funcgrad")
-    for place in (module.replace("torch", "funcgrad", 1), "funcgrad.nn", "funcgrad.optim", "funcgrad"):
+    own = __package__.partition(".")[0]
+    for place in (module.replace("torch", own, 1), f"{own}.nn", f"{own}.optim", own):
         with contextlib.suppress(ImportError, AttributeError):
-            found = importlib.import_module(place)
-            return getattr(found, name)
-    raise pickle.UnpicklingError(f"{own.__name__} has nothing that stands for {module}.{name}")
+            return getattr(importlib.import_module(place), name)
+    raise pickle.UnpicklingError(f"{own} has nothing that stands for {module}.{name}")
 
 

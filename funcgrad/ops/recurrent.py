@@ -124,7 +124,7 @@ def _register_cells() -> None:
     op("lstm_cell_step", partial(_cell, LSTM), lstm_rule, "nn", where=None, node="ThnnFusedLstmCellBackward0",
        sig="input: T, h: T, c: T, w_ih: T, w_hh: T, b_ih: OT = None, b_hh: OT = None",
        samples=lambda: [sample((2, 3), (2, 4), (2, 4), (16, 3), (16, 4), (16,), (16,)),
-                        sample((3,), (4,), (4,), (16, 3), (16, 4))])  # fmt: skip
+                        sample((3,), (4,), (4,), (16, 3), (16, 4), None, None)])  # fmt: skip
     for mode, node in ((GRU, "ThnnFusedGruCellBackward0"), ("tanh", "TanhBackward0"), ("relu", "ReluBackward0")):
 
         def rule(g, y, x, h, w_ih, w_hh, b_ih=None, b_hh=None, *, mode=mode):
@@ -138,7 +138,7 @@ def _register_cells() -> None:
         op(f"{mode}_cell_step", forward, rule, "nn", where=None, node=node,
            sig="input: T, h: T, w_ih: T, w_hh: T, b_ih: OT = None, b_hh: OT = None",
            samples=lambda n=n: [sample((2, 3), (2, 4), (n, 3), (n, 4), (n,), (n,)),
-                                sample((3,), (4,), (n, 3), (n, 4))])  # fmt: skip
+                                sample((3,), (4,), (n, 3), (n, 4), None, None)])  # fmt: skip
 
 
 _register_cells()

@@ -11,7 +11,7 @@ from .. import dtypes
 from ..device import check_device
 from ..op import REGISTRY
 from ..tape import Value, constant, record
-from .call import operand
+from .call import number, operand
 from .data import array_of, as_dtype
 from .tensor import Size, Tensor, new, set_requires_grad, value_of, wrap
 from .variants import _sizes, composite
@@ -115,7 +115,8 @@ def full(size, fill_value, *, out=None, dtype=None, layout=None, device=None, re
     if isinstance(fill_value, Tensor):
         dtype = dtype or fill_value.dtype
     dtype = dtype or dtypes.scalar_dtype(fill_value)
-    v = record(REGISTRY["full"], (operand(fill_value),), {"size": tuple(size), "dtype": dtype})
+    fill = operand(number(fill_value, dtype))
+    v = record(REGISTRY["full"], (fill,), {"size": tuple(size), "dtype": dtype})
     made = finish(v, requires_grad)
     if out is not None:
         from .variants import into

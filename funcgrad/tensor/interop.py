@@ -174,7 +174,7 @@ def __repr__(self, *, tensor_contents=None) -> str:
 
 @composite("m")
 def __format__(self, text: str) -> str:
-    if self.ndim == 0 and text:
+    if self.ndim == 0 and type(self) is Tensor:
         return self.item().__format__(text)
     return object.__format__(self, text) if text else repr(self)
 

@@ -9,6 +9,7 @@ import time
 import warnings
 
 import numpy as np
+from jax.core import Tracer
 
 from .. import dtypes
 from ..device import default_device
@@ -238,7 +239,7 @@ def c_name(d: dtypes.DType) -> str:
 
 def waited(array):
     """`array`, once it is there; the wait is counted."""
-    if array.__class__ is not np.ndarray:
+    if array.__class__ is not np.ndarray and not isinstance(array, Tracer):
         start = time.perf_counter()
         array.block_until_ready()
         stats.waiting += time.perf_counter() - start

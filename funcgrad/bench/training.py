@@ -1,0 +1,107 @@
+"""A training step of a network: the same PyTorch program for funcgrad and PyTorch, beside an expert's JAX.
+
+What the four workloads share: the loops that are timed, Adam as one writes it in JAX, and the row. Knows the harness.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ..tape import stats
+from .harness import Row, alternate
+
+LR, BETAS, EPS = 1e-3, (0.9, 0.999), 1e-8
+
+
+def torch_like(torch, build: Callable, compiled: bool = False):
+    """The undecorated loop: `build(torch)` gives (model, optimizer, model, inputs -> loss, inputs)."""
+    torch.manual_seed(0)
+    model, optimizer, loss_of, inputs = build(torch)
+    forward = torch.compile(loss_of) if compiled else loss_of
+
+    def work(n: int):
+        loss = None
+        for _ in range(n):
+            optimizer.zero_grad()
+            loss = forward(model, *inputs)
+            loss.backward()
+            optimizer.step()
+        return loss.item()
+
+    return work
+
+
+def jax_loop(params, loss_of: Callable, inputs, decay: float = 0.0):
+    """One jitted step, parameters and Adam's state donated, arrays kept on the device."""
+    from functools import partial
+
+    import jax
+    import jax.numpy as jnp
+
+    @partial(jax.jit, donate_argnums=(0, 1, 2, 3))
+    def step(params, m, v, t, *inputs):
+        loss, grads = jax.value_and_grad(loss_of)(params, *inputs)
+        t = t + 1
+        part1, part2 = 1 - BETAS[0] ** t, 1 - BETAS[1] ** t
+        m = jax.tree.map(lambda m, g: m + (1 - BETAS[0]) * (g - m), m, grads)
+        v = jax.tree.map(lambda v, g: BETAS[1] * v + (1 - BETAS[1]) * g * g, v, grads)
+        params = jax.tree.map(
+            lambda p, m, v: p * (1 - LR * decay) - LR / part1 * m / (jnp.sqrt(v / part2) + EPS), params, m, v
+        )
+        return params, m, v, t, loss
+
+    params = jax.tree.map(jnp.asarray, params)
+    state = [params, jax.tree.map(jnp.zeros_like, params), jax.tree.map(jnp.zeros_like, params), jnp.zeros(())]
+    inputs = [jnp.asarray(x) for x in inputs]
+
+    def work(n: int):
+        loss = None
+        for _ in range(n):
+            *state[:], loss = step(*state, *inputs)
+        return float(loss)
+
+    return work
+
+
+def beginning(build: Callable) -> tuple[dict[str, np.ndarray], list[np.ndarray]]:
+    """The same for JAX: the network's parameters by name, and the inputs."""
+    import funcgrad
+
+    funcgrad.manual_seed(0)
+    model, _, _, inputs = build(funcgrad)
+    return {name: p.detach().numpy() for name, p in model.named_parameters()}, [x.numpy() for x in inputs]
+
+
+def row(name: str, build: Callable, jax_loss: Callable, peers, rounds: int, decay: float = 0.0) -> list[Row]:
+    """The line of one workload. `jax_loss` is (parameters by name, inputs) -> loss; with the peer "compile" also
+    torch.compile."""
+    import funcgrad
+
+    works = {"funcgrad": torch_like(funcgrad, build)}
+    if "jax" in peers:
+        params, inputs = beginning(build)
+        works["jax"] = jax_loop(params, jax_loss, inputs, decay)
+    for peer in ("torch", "compile"):
+        if peer in peers:
+            import torch
+
+            works[peer] = torch_like(torch, build, peer == "compile")
+    check({peer: work(1) for peer, work in works.items()})
+    works["funcgrad"](3)
+    compiles = stats.compiles
+    runs = stats.runs
+    works["funcgrad"](10)
+    each = (stats.runs - runs) / 10
+    made = alternate(name, "step", works, rounds=rounds, seconds=0.4)
+    made.facts.update({"compiles": stats.compiles - compiles, "programs a step": each})
+    return [made]
+
+
+def check(losses: dict[str, float]) -> None:
+    """All peers do the same: their first losses agree."""
+    first = losses["funcgrad"]
+    for peer, loss in losses.items():
+        if not abs(loss - first) < 1e-3 * max(1.0, abs(first)):
+            raise AssertionError(f"the first loss is {first} here and {loss} in {peer}")
