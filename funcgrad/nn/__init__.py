@@ -4,7 +4,7 @@
 parameters begin, `utils` what stands beside. Knows the Tensor and random. Must not know optim.
 """
 
-from . import functional, init, modules, parameter, utils
+from . import functional, init, module, modules, parameter, utils
 from .hooks import (
     register_module_backward_hook,
     register_module_forward_hook,
@@ -25,9 +25,11 @@ _HOOKS = (
     register_module_forward_pre_hook, register_module_full_backward_hook, register_module_full_backward_pre_hook,
     register_module_module_registration_hook, register_module_parameter_registration_hook,
 )  # fmt: skip
-# PyTorch has them beside the layers
+# PyTorch has them beside the layers, and in the file of Module
+modules.module = module
 for _hook in _HOOKS:
     setattr(modules, _hook.__name__, _hook)
+    setattr(module, _hook.__name__, _hook)
 
 __all__ = [
     "Buffer", "Module", "Parameter", "UninitializedBuffer", "UninitializedParameter", "functional", "init", "modules",

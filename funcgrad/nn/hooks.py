@@ -251,6 +251,12 @@ class _Backward:
             self.grads = grads
             # nobody waits for the gradients of inputs that want none
             if self.places is None and self.hooks:
+                warnings.warn(
+                    "Full backward hook is firing when gradients are computed with respect to module outputs since no "
+                    "inputs require gradients. See https://docs.pytorch.org/docs/main/generated/torch.nn.Module.html"
+                    "#torch.nn.Module.register_full_backward_hook for more details.",
+                    stacklevel=5,
+                )
                 self._run(_spread((), (), max(self.count, 0)), grads)
                 self.grads = None
             return tuple(grads[i] for i in places)

@@ -67,19 +67,40 @@ def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator=None)
 
 @no_grad()
 def trunc_normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0, generator=None):
-    """Normal, without what lies outside `a` to `b`."""
-
-    def below(x: float) -> float:
-        return (1.0 + math.erf(x / math.sqrt(2.0))) / 2.0
-
+    """Normal, without what lies outside `a` to `b`: drawn again until all lie inside."""
     if mean < a - 2 * std or mean > b + 2 * std:
         warnings.warn(
             "mean is more than 2 std from [a, b] in nn.init.trunc_normal_. The distribution of values may be incorrect.",
             stacklevel=2,
         )
-    low, high = below((a - mean) / std), below((b - mean) / std)
-    tensor.uniform_(2 * low - 1, 2 * high - 1, generator=generator)
-    return tensor.erfinv_().mul_(std * math.sqrt(2.0)).add_(mean).clamp_(min=a, max=b)
+
+    def below(x: float) -> float:
+        return (1.0 + math.erf(x / math.sqrt(2.0))) / 2.0
+
+    def drawn(draw) -> np.ndarray:
+        return np.array(host(draw(tensor.new_empty(tensor.shape))))
+
+    if below((b - mean) / std) - below((a - mean) / std) > 0.3:
+        found = drawn(lambda t: t.normal_(mean, std, generator=generator))
+        low, high = np.asarray([a, b], found.dtype)
+        while (out := (found < low) | (found > high)).any():
+            found = np.where(out, drawn(lambda t: t.normal_(mean, std, generator=generator)), found)
+        return _set(tensor, found)
+    # so little of it lies inside that uniform draws, kept by their density, come there sooner
+    peak = -0.5 * ((max(a, min(mean, b)) - mean) / std) ** 2
+
+    def tried() -> tuple[np.ndarray, np.ndarray]:
+        x = drawn(lambda t: t.uniform_(a, b, generator=generator))
+        u = drawn(lambda t: t.uniform_(generator=generator))
+        with np.errstate(divide="ignore"):
+            return x, np.log(u) > -0.5 * ((x - mean) / std) ** 2 - peak
+
+    found, out = tried()
+    while out.any():
+        x, refused = tried()
+        found = np.where(out, x, found)
+        out &= refused
+    return _set(tensor, found)
 
 
 def constant_(tensor: Tensor, val: float) -> Tensor:

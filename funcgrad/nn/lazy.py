@@ -5,8 +5,6 @@ Knows Module and the lazy parameters. Must not know any layer.
 
 from __future__ import annotations
 
-import warnings
-
 from .parameter import is_lazy
 
 __all__ = ["Lazy"]
@@ -21,11 +19,6 @@ class Lazy:
         super().__init__(*args, **kwargs)
         self._load_hook = self._register_load_state_dict_pre_hook(_load, with_module=True)
         self._initialize_hook = self.register_forward_pre_hook(_initialize, with_kwargs=True)
-        warnings.warn(
-            "Lazy modules are a new feature under heavy development so changes to the API or functionality can happen "
-            "at any moment.",
-            stacklevel=2,
-        )
 
     def has_uninitialized_params(self) -> bool:
         """Whether something still waits for its shape."""

@@ -62,6 +62,12 @@ class Parameter(Tensor, metaclass=_Kind):
     def __repr__(self) -> str:
         return "Parameter containing:\n" + tensor_repr(self)
 
+    def __deepcopy__(self, memo):
+        """A Parameter of the same numbers, without the gradient."""
+        if id(self) not in memo:
+            memo[id(self)] = type(self)(self.detach().clone(), self.requires_grad)
+        return memo[id(self)]
+
 
 class _IsBuffer(type):
     """A buffer is a plain Tensor that says so."""

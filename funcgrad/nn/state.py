@@ -117,7 +117,7 @@ class State(Members):
         missing, unexpected, errors = [], [], []
         _load(self, state_dict, "", metadata, assign, missing, unexpected, errors)
         if strict:
-            for what, names in (("Missing", missing), ("Unexpected", unexpected)):
+            for what, names in (("Unexpected", unexpected), ("Missing", missing)):
                 if names:
                     listed = ", ".join(f'"{k}"' for k in names)
                     errors.insert(0, f"{what} key(s) in state_dict: {listed}. ")

@@ -451,9 +451,7 @@ class ParameterDict(Module):
     def extra_repr(self) -> str:
         lines = []
         for k, p in self.items():
-            kind = f"torch.{p.type().removeprefix('torch.')}" if isinstance(p, Tensor) else ""
-            if isinstance(p, Parameter):
-                kind = "torch.nn.parameter.Parameter"
+            kind = p.type() if isinstance(p, Tensor) else ""
             lines.append(f"  ({k}): {_described(p, kind)}")
         return "\n".join(lines)
 

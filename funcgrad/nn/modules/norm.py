@@ -305,8 +305,7 @@ class GroupNorm(Module):
         super().__init__()
         if num_channels % num_groups != 0:
             raise ValueError(
-                f"num_channels must be divisible by num_groups, but got num_channels={num_channels} and "
-                f"num_groups={num_groups}"
+                f"num_channels ({num_channels}) must be divisible by num_groups ({num_groups})"
             )
         self.num_groups, self.num_channels, self.eps, self.affine = num_groups, num_channels, eps, affine
         how = {"device": device, "dtype": dtype}
