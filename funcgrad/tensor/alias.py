@@ -247,6 +247,8 @@ def write_fresh(t: Tensor, v: Value) -> Tensor:
         old = t._value
     except AttributeError:
         return write(t, v)
+    if t._storage is not None:
+        forget_dead(t)
     if t._storage is not None or v.spec is not old.spec.plain:
         return write(t, v)
     if old.spec.needs:
