@@ -45,9 +45,22 @@ def net(lib):
     return Net()
 
 
+class Numbers:
+    """An array that is equal to another but for rounding."""
+
+    def __init__(self, array):
+        self.array = array
+
+    def __eq__(self, other):
+        return self.array.shape == other.array.shape and np.allclose(self.array, other.array, rtol=1e-4, atol=2e-5)
+
+    def __repr__(self):
+        return repr(self.array.tolist())
+
+
 def plain(x):
     if hasattr(x, "detach"):
-        return (type(x).__name__, str(x.dtype), x.requires_grad, np.round(x.detach().numpy().astype(np.float64), 5).tolist())
+        return (type(x).__name__, str(x.dtype), x.requires_grad, Numbers(x.detach().numpy()))
     if isinstance(x, dict):
         return {k: plain(v) for k, v in x.items()}
     if isinstance(x, list | tuple):
@@ -110,6 +123,12 @@ WAYS = {
     "clipped": lambda lib: clipped(lib),
     "packed": lambda lib: packed(lib),
     "initial": lambda lib: initial(lib),
+    "parametrized": lambda lib: parametrized(lib),
+    "weight norm": lambda lib: normed(lib, "weight_norm", dim=None),
+    "weight norm of a convolution": lambda lib: normed(lib, "weight_norm", lambda: lib.nn.Conv1d(2, 3, 2), (4, 2, 5)),
+    "spectral norm": lambda lib: normed(lib, "spectral_norm", n_power_iterations=2),
+    "spectral norm of a convolution": lambda lib: normed(lib, "spectral_norm", lambda: lib.nn.ConvTranspose1d(2, 3, 2), (4, 2, 5)),
+    "orthogonal": lambda lib: orthogonal(lib),
 }  # fmt: skip
 
 
@@ -289,6 +308,56 @@ def packed(lib):
     return [p.data, p.batch_sizes, p.sorted_indices, p.unsorted_indices, back, lengths, out.data, h, c, gru(p)[0].data, padded, [s.flatten() for s in r.unpack_sequence(p)]]
 
 
+def parametrized(lib):
+    nn, P = lib.nn, lib.nn.utils.parametrize
+
+    class Symmetric(nn.Module):
+        def forward(self, x):
+            return x.triu() + x.triu(1).T
+
+        def right_inverse(self, x):
+            return x.triu()
+
+    class Double(nn.Module):
+        def forward(self, x):
+            return 2 * x
+
+    lib.manual_seed(0)
+    layer = nn.Linear(3, 3)
+    P.register_parametrization(layer, "weight", Symmetric())
+    seen = [layer.weight, repr(layer), list(layer.state_dict()), P.is_parametrized(layer), type(layer).__name__]
+    layer.weight = lib.ones(3, 3)
+    seen += [layer.weight, [n for n, _ in layer.named_parameters()]]
+    layer(lib.tensor(X)).sum().backward()
+    seen.append(layer.parametrizations.weight.original.grad)
+    with P.cached():
+        seen.append(layer.weight is layer.weight)
+    P.register_parametrization(layer, "weight", Double())
+    twin = copy.deepcopy(layer)
+    seen += [layer.weight, twin.weight]
+    P.remove_parametrizations(layer, "weight")
+    return [*seen, layer.weight, repr(layer), repr(twin)]
+
+
+def normed(lib, name, layer=None, shape=(4, 3), **options):
+    lib.manual_seed(2)
+    layer = getattr(lib.nn.utils.parametrizations, name)(layer() if layer else lib.nn.Linear(3, 2), **options)
+    x = lib.tensor(np.random.default_rng(0).normal(size=shape).astype(np.float32))
+    layer(x).sum().backward()
+    seen = [layer.weight, [p.grad for p in layer.parameters()], list(layer.state_dict()), layer.eval()(x)]
+    lib.nn.utils.parametrize.remove_parametrizations(layer, "weight")
+    return [*seen, layer.weight]
+
+
+def orthogonal(lib):
+    lib.manual_seed(0)
+    wide, tall = lib.nn.Linear(4, 2), lib.nn.Linear(2, 4)
+    for layer in (wide, tall):
+        lib.nn.utils.parametrizations.orthogonal(layer, orthogonal_map="matrix_exp")
+    w, t = wide.weight, tall.weight
+    return [[round(float(x), 4) for x in (m.detach() @ m.detach().T if m is w else m.detach().T @ m.detach()).flatten()] for m in (w, t)]
+
+
 def initial(lib):
     i, seen = lib.nn.init, []
     lib.manual_seed(5)
@@ -352,6 +421,9 @@ REFUSED = {
     "norm": lambda lib: lib.nn.utils.clip_grad_norm_([p for p in [lib.ones(1, requires_grad=True)] if [setattr(p, "grad", lib.tensor([float("nan")]))]], 1.0, error_if_nonfinite=True),
     "lazy": lambda lib: lib.nn.LazyLinear(3).weight.shape,
     "functional_call": lambda lib: lib.func.functional_call(lib.nn.Linear(1, 1), {"x": lib.ones(1)}, (lib.ones(1),), strict=True),
+    "parametrize": lambda lib: lib.nn.utils.parametrize.register_parametrization(lib.nn.Linear(1, 1), "x", lib.nn.ReLU()) and None,
+    "changes shape": lambda lib: lib.nn.utils.parametrize.register_parametrization(lib.nn.Linear(2, 1), "weight", lib.nn.Flatten(0)) and None,
+    "pickled": lambda lib: pickle.dumps(lib.nn.utils.parametrizations.weight_norm(lib.nn.Linear(1, 1))) and None,
     "old hook": lambda lib: (lambda m: (m.register_backward_hook(lambda m, i, o: None), m(lib.ones(1, requires_grad=True) * 1).sum().backward()) and None)(lib.nn.ReLU()),
 }  # fmt: skip
 
