@@ -18,7 +18,7 @@ from .tensor.hot import compiled
 from .tensor.variants import signature_of
 
 HOME = Path(__file__).parent
-_LATER = ("__main__", "stub", "bench", "demo")  # modules that importing funcgrad does not bring
+_LATER = ("__main__", "stub", "bench", "demo", "launch")  # modules that importing funcgrad does not bring
 HEADER = '"""Written by `python -m funcgrad.stub`; do not edit."""\n\n# ruff: noqa\n'
 _TYPES = {
     "T": "Tensor", "OT": "Tensor | None", "TS": "Tensor | Number", "OTS": "Tensor | Number | None",
