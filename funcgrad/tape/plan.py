@@ -102,7 +102,7 @@ def _superset(trace: Trace, plan: Plan, donatable: frozenset) -> tuple[Program |
             if want.issubset(program.outputs) and donatable.issuperset(program.donated):
                 if best is None or len(program.donated) > len(best.donated):
                     best = program
-    if best is None or len(useful_donations(trace, plan.outputs, donatable)) <= len(best.donated):
+    if best is None or useful_donations(trace, plan.outputs, donatable) <= len(best.donated):
         return best, True
     plan.lacking[donatable] = plan.lacking.get(donatable, 0) + 1
     return (None, True) if plan.lacking[donatable] > 1 else (best, False)

@@ -76,7 +76,7 @@ def needed_steps(trace: Trace, outputs) -> tuple[list[Trace], list[tuple]]:
 
 
 def lower(trace: Trace, outputs: tuple[int, ...], donatable: frozenset[int]) -> Program:
-    """Compile the path to `trace` for `outputs`, donating those of `donatable` that XLA can use.
+    """Compile the path to `trace` for `outputs`, in any order, donating those of `donatable` that XLA can use.
 
     Raises whatever tracing or compiling raises; the note says which operation of the user it was.
     """
@@ -84,11 +84,11 @@ def lower(trace: Trace, outputs: tuple[int, ...], donatable: frozenset[int]) -> 
     steps, scalars = needed_steps(trace, outputs)
     inputs = {t.first: t.spec for t in steps if t.kind is INPUT}
     p = Program()
-    p.outputs = outputs
     p.hosts = [t for t in steps if t.op is not None and t.op.host]
-    specs = specs_of(steps)
     # a host callback may raise in the middle: nothing is given away before it has not
-    p.donated = _useful(inputs, [specs[s] for s in outputs], frozenset() if p.hosts else donatable)
+    heirs = {} if p.hosts else _heirs(steps, outputs, donatable)
+    # JAX gives the donated arrays of a shape to its first outputs of that shape, in order
+    p.donated, p.outputs = tuple(heirs), tuple(dict.fromkeys((*heirs.values(), *outputs)))
     p.kept = tuple(s for s in inputs if s not in p.donated)
     p.order = (*p.donated, *p.kept)
     p.floats = tuple(s for s, kind, const, _ in scalars if const is VARIED and kind is float)
@@ -106,7 +106,7 @@ def lower(trace: Trace, outputs: tuple[int, ...], donatable: frozenset[int]) -> 
             env[slot] = jnp.asarray(raw[slot], dtype.np)
         for t in steps:
             evaluate(t, env)
-        return [env[s] for s in outputs]
+        return [env[s] for s in p.outputs]
 
     structs = [inputs[s].struct for s in p.order]
     structs += [jax.ShapeDtypeStruct((len(p.floats),), np.float64)] if p.floats else []
@@ -145,20 +145,46 @@ def evaluate(t: Trace, env: dict) -> None:
         env[slot] = x if x.dtype == s.dtype.np else lax.convert_element_type(x, s.dtype.np)
 
 
-def useful_donations(trace: Trace, outputs, donatable: frozenset[int]) -> tuple[int, ...]:
-    steps, _ = needed_steps(trace, outputs)
+def useful_donations(trace: Trace, outputs, donatable: frozenset[int]) -> int:
+    """How many of these donations XLA can use."""
+    return len(_heirs(needed_steps(trace, outputs)[0], outputs, donatable))
+
+
+FAR = 64  # steps between what is given up and what takes its place
+
+
+def _heirs(steps: list[Trace], outputs, donatable: frozenset[int]) -> dict[int, int]:
+    """Input that may be given up -> the output of its shape and dtype that is written where it lay.
+
+    That is the nearest one computed from it. Given to any other, it would have to be copied first, because it is still
+    read when that is written.
+    """
     specs = specs_of(steps)
-    return _useful({t.first: t.spec for t in steps if t.kind is INPUT}, [specs[s] for s in outputs], donatable)
+    makers = {slot: t for t in steps for slot in t.outs}
+    wanted, heirs = set(outputs), {}
+    for t in reversed(steps):
+        mine = [s for s in t.outs if s in wanted] if t.kind is not INPUT else []
+        for slot in mine:
+            found = _nearest(slot, makers, specs, donatable, heirs)
+            if found is not None:
+                heirs[found] = slot
+    return heirs
 
 
-def _useful(inputs: dict, results: list, donatable: frozenset[int]) -> tuple[int, ...]:
-    """Those donations that some output of the same shape and dtype can take over."""
-    free: dict[tuple, int] = {}
-    for s in results:
-        free[s.shape, s.dtype] = free.get((s.shape, s.dtype), 0) + 1
-    chosen = []
-    for slot, s in inputs.items():
-        if slot in donatable and free.get((s.shape, s.dtype), 0) > 0:
-            free[s.shape, s.dtype] -= 1
-            chosen.append(slot)
-    return tuple(chosen)
+def _nearest(slot: int, makers: dict, specs: dict, donatable: frozenset, taken: dict) -> int | None:
+    """The input nearest above `slot` that it can take the place of."""
+    like, seen, todo = specs[slot].plain, {slot}, [slot]
+    for _ in range(FAR):
+        following = []
+        for s in todo:
+            for a in makers[s].args if s in makers else ():
+                if a is None or a in seen or specs[a].plain is not like:
+                    continue
+                seen.add(a)
+                if a in donatable and a not in taken:
+                    return a
+                following.append(a)
+        if not following:
+            return None
+        todo = following
+    return None

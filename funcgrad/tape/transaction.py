@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _signal  # what `signal` wraps in conversions to enums, which cost more than all else of a small run
 import signal
 import threading
 
@@ -57,6 +58,10 @@ def _each_alone(tape: Tape, live: tuple) -> set[int]:
     return bad
 
 
+_SIGINT, _IGNORED = int(signal.SIGINT), int(signal.SIG_IGN)
+_main = threading.main_thread().ident
+
+
 class Uninterrupted:
     """Holds Ctrl-C back while donated arrays and their successors change hands (main thread only)."""
 
@@ -65,18 +70,18 @@ class Uninterrupted:
     def __enter__(self):
         self.caught = None
         self.handler = None
-        if threading.current_thread() is threading.main_thread():
-            handler = signal.getsignal(signal.SIGINT)
-            if handler is not None and handler is not signal.SIG_IGN:
+        if threading.get_ident() == _main:
+            handler = _signal.getsignal(_SIGINT)
+            if handler is not None and handler != _IGNORED:
                 self.handler = handler
-                signal.signal(signal.SIGINT, self._later)
+                _signal.signal(_SIGINT, self._later)
 
     def _later(self, number, frame):
         self.caught = (number, frame)
 
     def __exit__(self, kind, error, tb):
         if self.handler is not None:
-            signal.signal(signal.SIGINT, self.handler)
+            _signal.signal(_SIGINT, self.handler)
             if self.caught is not None and callable(self.handler):
                 self.handler(*self.caught)
         return False
