@@ -23,7 +23,7 @@ from .device import device as Device
 from .engine import draws
 from .op import REGISTRY
 from .random_stream import DEFAULT_SEED, STATE_BYTES, Stream
-from .tape import Value, constant, force, local, record
+from .tape import Value, constant, force, known_array, local, record
 from .tensor import METHODS, NAMES, Tensor, composite
 from .tensor.alias import check_writable, put
 from .tensor.create import finish, tensor
@@ -105,11 +105,15 @@ class Generator:
         other.set_state(self.get_state())
         return other
 
+    def key(self) -> Value:
+        """What the next draw inside a program starts from."""
+        if self._key is None:
+            self._key = _key_value(_seed_words(self.initial_seed()))
+        return self._key
+
     def record(self, row: str, args=(), **params) -> tuple[Value, ...]:
         """Record the row `row` of `ops/random` on `args` and the key, which it moves on. Its other results."""
-        key = self._key
-        if key is None:
-            key = self._key = _key_value(_seed_words(self.initial_seed()))
+        key = self.key()
         now, following = draws.key_of_each(key)
         *out, last = record(REGISTRY[row], (*args, now), params)
         self._key = draws.shared(last) if following is None else following
@@ -211,7 +215,7 @@ def _known(t: Tensor) -> np.ndarray | None:
     """The numbers of `t` if they are computed already, and draws come from the stream."""
     if _local.keyed:
         return None
-    array = getattr(value_of(t), "array", None)
+    array = known_array(value_of(t))
     return None if array is None else np.asarray(force(value_of(t)))
 
 
@@ -425,7 +429,7 @@ def multinomial(input, num_samples, replacement=False, *, generator=None, out=No
         raise RuntimeError(
             f"multinomial only supports floating-point dtypes for input, got: {input.dtype.legacy}"
         )
-    if _local.keyed:
+    if _local.keyed or local.whole is not None:
         g = default_generator if generator is None else generator
         (v,) = g.record("multinomial", (value_of(input),), num_samples=num_samples, replacement=bool(replacement))
     else:
@@ -526,7 +530,7 @@ def _by_uniform(self, generator, host, transform) -> Tensor:
     """Fill from the stream or, when keyed, with `transform` of uniform numbers."""
     check_writable(self)
     if not _local.keyed:
-        return put(self, constant(host((default_generator if generator is None else generator).stream)))
+        return put(self, _drawn(generator, host, ""))
     dtype = self.dtype if self.dtype.is_floating_point else dtypes.float32
     u = wrap(_drawn(generator, None, "uniform", shape=tuple(self.shape), dtype=dtype))
     return put(self, value_of(transform(u).to(self.dtype)))

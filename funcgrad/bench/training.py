@@ -15,19 +15,26 @@ from .harness import Row, alternate
 LR, BETAS, EPS = 1e-3, (0.9, 0.999), 1e-8
 
 
-def torch_like(torch, build: Callable, compiled: bool = False):
-    """The undecorated loop: `build(torch)` gives (model, optimizer, model, inputs -> loss, inputs)."""
+def torch_like(torch, build: Callable, whole: Callable = lambda step: step, forward: Callable = lambda loss: loss):
+    """The loop that one writes: `build(torch)` gives (model, optimizer, (model, inputs) -> loss, inputs). `whole`
+    decorates the step, `forward` what computes its loss."""
     torch.manual_seed(0)
     model, optimizer, loss_of, inputs = build(torch)
-    forward = torch.compile(loss_of) if compiled else loss_of
+    loss_of = forward(loss_of)
+
+    def step(*inputs):
+        optimizer.zero_grad()
+        loss = loss_of(model, *inputs)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    step = whole(step)
 
     def work(n: int):
         loss = None
         for _ in range(n):
-            optimizer.zero_grad()
-            loss = forward(model, *inputs)
-            loss.backward()
-            optimizer.step()
+            loss = step(*inputs)
         return loss.item()
 
     return work
@@ -75,19 +82,20 @@ def beginning(build: Callable) -> tuple[dict[str, np.ndarray], list[np.ndarray]]
 
 
 def row(name: str, build: Callable, jax_loss: Callable, peers, rounds: int, decay: float = 0.0) -> list[Row]:
-    """The line of one workload. `jax_loss` is (parameters by name, inputs) -> loss; with the peer "compile" also
-    torch.compile."""
+    """The lines of one workload, undecorated and compiled. `jax_loss` is (parameters by name, inputs) -> loss; the peer
+    "torch.compile" is PyTorch's, of the loss, as its users write it."""
     import funcgrad
 
-    works = {"funcgrad": torch_like(funcgrad, build)}
+    works = {"funcgrad": torch_like(funcgrad, build), "compiled": torch_like(funcgrad, build, funcgrad.compile)}
     if "jax" in peers:
         params, inputs = beginning(build)
         works["jax"] = jax_loop(params, jax_loss, inputs, decay)
-    for peer in ("torch", "compile"):
-        if peer in peers:
-            import torch
+    if "torch" in peers or "torch.compile" in peers:
+        import torch
 
-            works[peer] = torch_like(torch, build, peer == "compile")
+        works.update({"torch": torch_like(torch, build)} if "torch" in peers else {})
+        if "torch.compile" in peers:
+            works["torch.compile"] = torch_like(torch, build, forward=torch.compile)
     check({peer: work(1) for peer, work in works.items()})
     works["funcgrad"](3)
     compiles = stats.compiles

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ..op import REGISTRY
-from ..tape import constant, record
+from ..tape import constant, local, record
 from .batch import Batched, batches
 
 RANDOM = (
@@ -35,11 +35,17 @@ def _as_examples(v, drawing: tuple):
 def of_each(draw: Callable[[], np.ndarray]):
     """What `draw` gives, as a Value; drawn for each example that is to have numbers of its own."""
     drawing = _drawing()
-    if not drawing:
-        return constant(draw())
     sizes = tuple(b.size for b in drawing)
-    drawn = np.stack([draw() for _ in range(math.prod(sizes))])
-    return _as_examples(constant(drawn.reshape(*sizes, *drawn.shape[1:])), drawing)
+
+    def several():
+        drawn = np.stack([draw() for _ in range(math.prod(sizes))])
+        return drawn.reshape(*sizes, *drawn.shape[1:])
+
+    draw_all = several if drawing else draw
+    v = constant(draw_all())
+    if local.whole is not None:
+        local.whole.drawn(v, draw_all)
+    return _as_examples(v, drawing)
 
 
 def key_of_each(key):

@@ -49,7 +49,7 @@ def walk(task: GraphTask) -> Swept:
             else:
                 add(sides[p[0]].grads, p[1], g)
         for side in task.newest_first():
-            if side.tape.done and len(side.steps) > CHECK and local.tape.trace.nops > CHECK:
+            if side.tape.done and len(side.steps) > CHECK and local.tape.trace.nops > CHECK and local.whole is None:
                 run()  # long tapes that follow the same path are gone over by the same programs
             _over(side, task, numbers, found)
             mark(side.tape, frozenset(side.visited), task.retain)

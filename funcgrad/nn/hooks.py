@@ -11,6 +11,7 @@ import jax
 
 from ..autograd import Function
 from ..engine import is_grad_enabled
+from ..tape import local
 from ..tensor import Tensor
 from ..utils.hooks import Hooks, RemovableHandle, register
 
@@ -114,6 +115,8 @@ class Called:
         return register(self._backward_hooks, hook)
 
     def __call__(self, *args, **kwargs):
+        if local.whole is not None:
+            local.whole.called(self)
         if not (
             self._forward_hooks or self._forward_pre_hooks or self._backward_hooks or self._backward_pre_hooks
             or _Global.forward or _Global.forward_pre or _Global.backward or _Global.backward_pre

@@ -13,7 +13,7 @@ from copy import deepcopy
 
 from ..engine import enable_grad, no_grad
 from ..engine.modes import set_grad_enabled
-from ..tape import stats
+from ..tape import local, stats
 from ..tensor import Tensor
 from ..utils.hooks import Hooks, RemovableHandle, register
 from .rule import Rule, record_step
@@ -282,6 +282,8 @@ def _hooked(step: Callable) -> Callable:
                     f"{step} must return None or a tuple of (new_args, new_kwargs), but got {found}."
                 )
             args, kwargs = found
+        if local.whole is not None:
+            local.whole.stepped(self)
         stats.steps += 1
         out = step(self, *args, **kwargs)
         for hook in (*self._optimizer_step_post_hooks.values(), *_post_hooks.values()):

@@ -118,7 +118,14 @@ def _begin(rule: Rule, slots: dict, p: Tensor, state: dict) -> None:
             continue
         array = start(s) if callable(start) else np.full(s.shape, start, s.dtype.np)
         if array is not None:
-            state[name] = wrap(constant(array, dtypes.from_np(array.dtype)))
+            state[name] = _born(constant(array, dtypes.from_np(array.dtype)))
+
+
+def _born(v) -> Tensor:
+    t = wrap(v)
+    if local.whole is not None:
+        local.whole.born(t)
+    return t
 
 
 _FIRST = object()  # the step of a parameter that has taken none
@@ -134,7 +141,7 @@ def _record(rule: Rule, group: dict, slots: dict, have: tuple, batch: list, unle
         clock = _clock(batch)
         args.append(value_of(clock))
     fixed = [(name, group[name]) for name in rule.flags]
-    names = []
+    names, places = [], []
     for name in rule.numbers:
         x = group[name]
         several = x if x.__class__ is tuple or x.__class__ is list else (x,)
@@ -142,6 +149,8 @@ def _record(rule: Rule, group: dict, slots: dict, have: tuple, batch: list, unle
             fixed.append((name, None))
             continue
         names.append((name, len(several) if x is not several[0] else None))
+        places += [(group, name, i if x is not several[0] else None) for i, n in enumerate(several)
+                   if not isinstance(n, Tensor)]  # fmt: skip
         args += [value_of(n) if isinstance(n, Tensor) else float(n) for n in several]
     params = {
         "rule": rule, "count": len(batch), "have": have, "names": tuple(names), "fixed": tuple(fixed),
@@ -151,6 +160,10 @@ def _record(rule: Rule, group: dict, slots: dict, have: tuple, batch: list, unle
     if unless is not None:
         args.append(value_of(unless))
     made = record(rule.op, args, params)
+    if local.whole is not None:
+        local.whole.numbers(places)
+        for name, _ in fixed:
+            local.whole.fixed(group, name)
     made = iter(made if made.__class__ is tuple else (made,))
     if local.grad:
         for p, _, _ in batch:
@@ -173,12 +186,12 @@ def _clock(batch: list) -> Tensor:
     clock = batch[0][2][CLOCK]
     if clock is not _FIRST and getattr(clock, "_sharers", 1) == len(batch):
         return clock
+    v = None
     if clock is _FIRST:
         v = constant(np.zeros((), np.float32))
     else:
         clock._sharers -= len(batch)
-        v = seen(clock)
-    clock = wrap(v)
+    clock = _born(v) if v is not None else wrap(seen(clock))
     clock._sharers = len(batch)
     for _, _, state in batch:
         state[CLOCK] = clock

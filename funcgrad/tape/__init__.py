@@ -11,7 +11,7 @@ from .program import Program
 from .reasons import RecompileWarning, assert_no_recompile, explain
 from .record import ready, record
 from .residuals import backward_params, reads
-from .run import force, run
+from .run import force, known_array, run
 from .stats import Stats, stats
 from .tape import (
     VALUES,
@@ -57,6 +57,7 @@ __all__ = [
     "force",
     "fresh",
     "innermost",
+    "known_array",
     "leaf_value",
     "lift_again",
     "limit",

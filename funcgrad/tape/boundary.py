@@ -19,7 +19,7 @@ LIMIT = 4096  # operations after which any path is cut
 def cuts(tape: Tape) -> bool:
     """Whether `tape` ends here, before the operation that missed is recorded."""
     trace = tape.trace
-    if local.body is not None:
+    if local.body is not None or local.whole is not None:
         return False
     if trace.cut:
         return True

@@ -40,8 +40,15 @@ def met(trace: Trace, i: int, value) -> None:
     const = trace.consts[i]
     if const is VARIED or same_number(const, value):
         return
-    trace.consts[i] = VARIED
     stats.reasons.append(f"{trace.line}: a scalar of {trace.op.name} changed from {const!r} to {value!r}; now an input")
+    vary(trace, i)
+
+
+def vary(trace: Trace, i: int) -> None:
+    """The `i`-th scalar of this step is an input from now on."""
+    if trace.consts[i] is VARIED:
+        return
+    trace.consts[i] = VARIED
     stack = [trace]
     while stack:
         node = stack.pop()

@@ -90,6 +90,20 @@ def program_for(tape: Tape, plan: Plan) -> Program:
     return found
 
 
+def exactly(trace: Trace, outputs: tuple, donatable: frozenset, line: str | None, why: str) -> Program:
+    """The program of a path whose graph is gone, for these outputs and donations."""
+    key = (outputs, (), (), frozenset(), settings())
+    plan = trace.plans.get(key)
+    if plan is None:
+        plan = trace.plans[key] = Plan(outputs, {})
+    found = plan.programs.get(donatable)
+    if found is None:
+        found = plan.programs[donatable] = lower(trace, outputs, donatable)
+        reasons.compiled(line, why, found.seconds)
+        cache.ended(trace, 1)
+    return found
+
+
 def _superset(trace: Trace, plan: Plan, donatable: frozenset) -> tuple[Program | None, bool]:
     """A program of this path that computes at least what `plan` wants and donates nothing more; and whether that
     is settled. One that could donate more serves once; the second time the exact program is compiled."""

@@ -89,7 +89,7 @@ def ready(v: Value) -> None:
             return
         if v.home is not tape:
             run.lend(v)
-        elif tape.swept and local.grad:
+        elif tape.swept and local.grad and local.whole is None:
             run.run()
     elif v.tape is not None and v.tape is not tape:
         run.lend(v)

@@ -29,18 +29,20 @@ def run() -> None:
     tape = local.tape
     if local.body is not None:
         local.body.refuse()
+    if local.whole is not None:
+        local.whole.look(None)
     with tape.lock:
         live = live_slots(tape)
         if not live:
             if tape.pending:
                 cache.ended(tape.trace)
-                _finish(tape, {}, {})
+                finish(tape, {}, {})
             return
         plan = plan_for(tape, live)
         if local.traced is not None:
             arrays = values_of(tape.trace, plan.outputs, tape.entered, tape.scalars)
             local.traced.extend(v for v in map(tape.pending.get, plan.outputs) if v is not None)
-            _finish(tape, dict(zip(plan.outputs, arrays, strict=True)), plan.readers)
+            finish(tape, dict(zip(plan.outputs, arrays, strict=True)), plan.readers)
             return
         try:
             program = program_for(tape, plan)
@@ -51,7 +53,7 @@ def run() -> None:
                         a.block_until_ready()
                 stats.runs += 1
                 cache.ended(tape.trace)
-                _finish(tape, dict(zip(program.outputs, arrays, strict=True)), plan.readers)
+                finish(tape, dict(zip(program.outputs, arrays, strict=True)), plan.readers)
         except Exception as error:
             roll_back(tape, live, error)
             raise
@@ -61,6 +63,8 @@ def force(v: Value):
     """The array of `v`, after a run if it takes one."""
     if isinstance(v, Lifted):
         return v.force()
+    if local.whole is not None:
+        local.whole.look(v)
     if not hasattr(v, "array"):
         if _home(v) is local.tape:
             run()
@@ -69,6 +73,12 @@ def force(v: Value):
     if v.array.__class__ is Failed:
         v.array.throw()
     return v.array
+
+
+def known_array(v: Value):
+    """The array of `v` if it is computed, and its numbers may decide what is recorded; else None."""
+    array = getattr(v, "array", None)
+    return array if local.whole is None or local.whole.owns(array) else None
 
 
 def _home(v: Value) -> Tape | None:
@@ -96,7 +106,7 @@ def lend(v: Value) -> None:
         v.array = array
 
 
-def _finish(tape: Tape, arrays: dict, readers: dict) -> None:
+def finish(tape: Tape, arrays: dict, readers: dict) -> None:
     """Commit: arrays to Values, what later backwards need to the Tape, and a new Tape to the thread."""
     entered = tape.entered
     edges = {s: v.owner if v.__class__ is LeafValue else place(v) for s, v in entered.items() if v.spec.needs}

@@ -133,12 +133,15 @@ class _Local(threading.local):
     watch  callables (tape, step, arguments, Values made) that see every operation as it is recorded; one may return
            other Values to go on with
     cast   None, or a callable (op, arguments) -> arguments, asked before an operation is recorded
+    whole  what keeps this thread's tape whole until a function has been recorded, to replay it: no run is made
+           meanwhile, its `look(Value)` refuses whoever asks for a number of before, and its `own(array)` hears of
+           every constant that is made
     """
 
     def __init__(self):
         self.grad, self.scope, self.watch, self.cast = True, (), (), None
         self.traced: list | None = None
-        self.body = None
+        self.body = self.whole = None
         self.tape = Tape(root(_mode(self)))
 
 
@@ -212,5 +215,7 @@ def exact(a, dtype: dtypes.DType | None):
 
 def constant(array, dtype: dtypes.DType | None = None, needs: bool = False) -> Value:
     """A computed Value of an array that nobody will write to."""
+    if local.whole is not None:
+        local.whole.own(array)
     return computed(array, spec(tuple(array.shape), dtype or dtypes.from_np(array.dtype), needs))
 

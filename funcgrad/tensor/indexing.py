@@ -15,7 +15,7 @@ import numpy as np
 from .. import dtypes
 from ..op import REGISTRY
 from ..ops.getitem import getitem_node, getitem_window
-from ..tape import force, record
+from ..tape import force, known_array, record
 from .alias import check_writable, make_view, put, write
 from .call import call, operand
 from .create import tensor
@@ -60,7 +60,7 @@ def split(t: Tensor, index, whole: bool = True):
             if a.ndim == 0 and a.dtype is not dtypes.bool_:
                 if at >= t.ndim:
                     raise IndexError(f"too many indices for tensor of dimension {t.ndim}")
-                array = getattr(value_of(a), "array", None)
+                array = known_array(value_of(a))
                 basic.append(("int", int(array)) if isinstance(array, np.ndarray | np.generic) else ("at", a))
                 at += 1
                 continue
@@ -144,7 +144,7 @@ def _check_bounds(a: Tensor, dim: int, shape) -> None:
     """An index whose numbers are on the host already is checked; one still to be computed is not."""
     if dim >= len(shape):
         raise IndexError(f"too many indices for tensor of dimension {len(shape)}")
-    array = getattr(value_of(a), "array", None)
+    array = known_array(value_of(a))
     if array.__class__ is np.ndarray and array.size:
         low, high, n = array.min(), array.max(), shape[dim]
         if high >= n or low < -n:

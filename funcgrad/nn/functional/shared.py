@@ -10,6 +10,7 @@ import warnings
 import numpy as np
 
 from ...op import REGISTRY
+from ...tape import known_array
 from ...tensor import Tensor
 from ...tensor.alias import check_writable, write
 from ...tensor.call import call
@@ -23,7 +24,7 @@ def row(name: str, *args, **params):
 
 def known(t: Tensor) -> np.ndarray | None:
     """The numbers of `t` if they lie on the host; looking at others would make a run."""
-    array = getattr(value_of(t), "array", None)
+    array = known_array(value_of(t))
     return array if array.__class__ is np.ndarray else None
 
 

@@ -11,6 +11,7 @@ import types
 import warnings
 import weakref
 
+from ...tape import local
 from ...tensor import Tensor
 from ..optimizer import Optimizer
 
@@ -59,6 +60,19 @@ def check_optimizer(optimizer) -> None:
         raise TypeError(f"{type(optimizer).__name__} is not an Optimizer")
 
 
+def _repeated(step):
+    """`step`, which a compiled function that calls it calls again each time."""
+
+    @functools.wraps(step)
+    def wrapper(self, *args, **kwargs):
+        if local.whole is None:
+            return step(self, *args, **kwargs)
+        with local.whole.again(functools.partial(step, self, *args, **kwargs)):
+            return step(self, *args, **kwargs)
+
+    return wrapper
+
+
 class LRScheduler:
     """The base class of schedules: a subclass defines `get_lr`, the rates of all groups at `self.last_epoch`, and where
     there is one `_get_closed_form_lr`, the same without regard to the rates before.
@@ -68,6 +82,11 @@ class LRScheduler:
 
     _get_lr_called_within_step = False
     _is_initial = False
+
+    def __init_subclass__(cls, **kwargs) -> None:
+        super().__init_subclass__(**kwargs)
+        if "step" in cls.__dict__:
+            cls.step = _repeated(cls.__dict__["step"])
 
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1):
         check_optimizer(optimizer)
@@ -127,6 +146,7 @@ class LRScheduler:
         """The rates of all groups, multiplied."""
         return [group["lr"] * factor for group in self.optimizer.param_groups]
 
+    @_repeated
     def step(self, epoch: int | None = None) -> None:
         """Go on to the next epoch, or to `epoch`: after the optimizer's step."""
         if self._step_count == 1:

@@ -1,0 +1,65 @@
+"""Floor 6. `compile`: a step recorded once and replayed as one program, without its Python.
+
+`capture` finds what a function reads and writes, `guards` what must stay as it was, `variant` replays, and `compiled`
+decides between them. Knows the tape, Tensors, Modules and optimisers.
+"""
+
+from __future__ import annotations
+
+from ..nn.module import Module
+from ..tape import local
+from .compiled import Compiled
+from .module import OptimizedModule
+
+__all__ = ["compile", "disable", "is_compiling"]
+
+
+def compile(model=None, *, fullgraph: bool | None = None, dynamic: bool | None = None, backend: str = "xla",
+            mode: str | None = None, options: dict | None = None, disable: bool = False):  # fmt: skip
+    """`model`, a function or a Module, recorded on its first call and replayed from then on: one program, and no Python
+    in between. As a decorator too.
+
+    What it reads and writes is found by itself: parameters, buffers, `.grad`, the state of optimisers, their learning
+    rates and other numbers, random keys, Tensors it closes over. Arguments of another shape or dtype, another mode, a
+    Tensor replaced behind its back, or another value of a Python object that it names, record it anew; `explain()` says
+    why. Everything else that its Python does (printing, counting, appending) happens while it is recorded only.
+
+    fullgraph  True: looking at a number inside raises RuntimeError. False: such a function runs its Python each time.
+               By default True for functions and False for Modules.
+    disable    give `model` back as it is
+
+    dynamic, backend, mode and options are accepted and change nothing. A function whose results can be differentiated
+    by a later `backward()`, or which leaves Tensors behind that it does not return, runs its Python each time.
+
+    >>> import funcgrad as torch
+    >>> w = torch.ones(3, requires_grad=True)
+    >>> opt = torch.optim.SGD([w], lr=0.5)
+    >>> @torch.compile
+    ... def step(x):
+    ...     loss = ((w - x) ** 2).sum()
+    ...     opt.zero_grad()
+    ...     loss.backward()
+    ...     opt.step()
+    ...     return loss
+    >>> [step(torch.zeros(3)).item() for _ in range(3)]
+    [3.0, 0.0, 0.0]
+    """
+    if model is None:
+        return lambda model: compile(model, fullgraph=fullgraph, disable=disable)
+    if not callable(model):
+        raise RuntimeError(f"torch.compile: expected a function or a Module, got {type(model).__name__}")
+    if disable or isinstance(model, Compiled | OptimizedModule):
+        return model
+    if isinstance(model, Module):
+        return OptimizedModule(model, not fullgraph)
+    return Compiled(model, fullgraph is False)
+
+
+def disable(fn=None, recursive: bool = True, *, reason=None):
+    """`fn` itself."""
+    return (lambda fn: fn) if fn is None else fn
+
+
+def is_compiling() -> bool:
+    """Whether a function is being recorded to be replayed."""
+    return local.whole is not None

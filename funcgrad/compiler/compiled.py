@@ -1,0 +1,205 @@
+"""A compiled function: which variant fits a call, and what happens when none does.
+
+Where nothing fits, the Python runs once more and is recorded as a new variant, with the reason for it in `explain()`.
+What cannot be replayed runs its Python each time, as it would without `compile`, and says why.
+"""
+
+from __future__ import annotations
+
+import functools
+import warnings
+
+import numpy as np
+
+from ..engine import going_on
+from ..func.tree import flatten, unflatten
+from ..nn.module import Module
+from ..tape import RecompileWarning, fresh, local, run, stats
+from ..tape.where import user_line
+from ..tensor import Tensor
+from ..tensor.tensor import value_of
+from .capture import LOOKED, Capture, NotReplayed
+from .guards import TooMuch
+from .variant import Variant
+
+VARIANTS = 64  # kept of one function, the last used first
+TRIES = 3  # recordings that cannot be replayed, for one kind of arguments, before its Python just runs
+OFTEN = 16  # recordings, more than there were replays, after which its Python just runs
+
+
+class Compiled:
+    """`fn`, recorded on its first call and replayed from then on as one program."""
+
+    def __init__(self, fn, looks: bool):
+        self._fn, self._looks = fn, looks
+        self._variants: list[tuple[tuple, Variant]] = []
+        self._tried: dict[tuple, int] = {}
+        self._recorded = self._replayed = 0
+        functools.update_wrapper(self, fn if not isinstance(fn, Module) else fn.forward)
+
+    def __get__(self, instance, owner=None):
+        return self if instance is None else functools.partial(self, instance)
+
+    def __call__(self, *args, **kwargs):
+        if local.whole is not None or local.body is not None or local.traced is not None or going_on():
+            return self._fn(*args, **kwargs)
+        given, others = _split(args, kwargs)
+        if local.tape.trace.parent is not None:
+            _settle(())
+        for t in given:
+            if not hasattr(t, "_value") or not hasattr(t._value, "array"):
+                _settle(given)
+        key = (others, local.tape.trace, tuple([t._value.spec for t in given]), _same(given))
+        for i, (for_, variant) in enumerate(self._variants):
+            if for_ == key and self._fits(variant, given):
+                if i:
+                    self._variants.insert(0, self._variants.pop(i))
+                self._replayed += 1
+                return variant.out(variant.replay(given))
+        if self._tried.get(key, 0) >= TRIES or (self._recorded > OFTEN and self._recorded > self._replayed):
+            return self._fn(*args, **kwargs)
+        return self._record(key, given, args, kwargs)
+
+    def _fits(self, variant: Variant, given) -> bool:
+        try:
+            return variant.fits(given)
+        except AttributeError:
+            _settle(variant.settle(given))
+            return variant.fits(given)
+
+    def _record(self, key: tuple, given: list, args: tuple, kwargs: dict):
+        capture = Capture(given, user_line(), self._why(key, given))
+        self._recorded += 1
+        compiles = stats.compiles
+        try:
+            capture.guards.function(self._fn)
+            capture.guards.function([x for x in flatten((args, kwargs))[0] if not isinstance(x, Tensor)])
+        except TooMuch as error:
+            return self._declined(key, str(error), args, kwargs)
+        local.whole = capture
+        try:
+            out = self._fn(*args, **kwargs)
+        except BaseException as error:
+            capture.roll_back()
+            fresh()
+            if self._looks and isinstance(error, RuntimeError) and str(error) == LOOKED:
+                local.whole = None
+                return self._declined(key, "it looks at a number", args, kwargs)
+            raise
+        finally:
+            local.whole = None
+        leaves, structure = flatten(out)
+        results = [t for t in leaves if isinstance(t, Tensor)]
+        try:
+            capture.closed()
+            capture.nothing_left(out, leaves, results)
+            variant = Variant(capture, results)
+        except NotReplayed as error:
+            self._note(key, str(error), error.expected)
+            return out
+        except BaseException:
+            capture.roll_back()
+            fresh()
+            raise
+        capture.roll_back()
+        if stats.compiles == compiles:
+            stats.reasons.append(f"{capture.line}: {capture.why}; recorded anew, for the same program")
+        variant.out = _structured(out, leaves, structure)
+        del out, leaves, results
+        variant.took_over()
+        made = variant.replay(given, capture)
+        self._variants.insert(0, (key, variant))
+        del self._variants[VARIANTS:]
+        return variant.out(made)
+
+    def _declined(self, key: tuple, why: str, args: tuple, kwargs: dict):
+        self._tried[key] = TRIES - 1
+        self._note(key, why)
+        return self._fn(*args, **kwargs)
+
+    def _note(self, key: tuple, why: str, expected: bool = False) -> None:
+        """This call was recorded, but can't be replayed."""
+        self._tried[key] = TRIES if expected else self._tried.get(key, 0) + 1
+        stats.reasons.append(f"{user_line()}: compile: not replayed, because {why}")
+        if self._tried[key] == TRIES and not self._looks and not expected:
+            warnings.warn(
+                f"{getattr(self._fn, '__name__', 'a function')} is compiled but runs its Python each time: {why}",
+                RecompileWarning,
+                stacklevel=4,
+            )
+
+    def _why(self, key: tuple, given) -> str:
+        if not self._variants:
+            return "compile: the first call"
+        for for_, variant in self._variants:
+            if for_ == key:
+                return f"compile: {variant.changed(given)}"
+        was = self._variants[0][0]
+        if was[2] != key[2]:
+            return f"compile: arguments {list(key[2])}, were {list(was[2])}"
+        return "compile: other arguments that are no Tensors" if was[0] != key[0] else "compile: another mode"
+
+    def __repr__(self) -> str:
+        return f"<compiled {self._fn!r}>"
+
+
+def _split(args: tuple, kwargs: dict) -> tuple[list, object]:
+    """The Tensors among the arguments, and all else of them, to compare."""
+    if not kwargs and all([isinstance(a, Tensor) for a in args]):
+        return args, len(args)
+    leaves, structure = flatten((args, kwargs))
+    rest = []
+    for x in leaves:
+        if isinstance(x, np.ndarray):
+            raise TypeError(
+                "compile: an argument is a numpy.ndarray, whose numbers would be recorded once and for all. Pass "
+                "torch.from_numpy(array) or torch.tensor(array)."
+            )
+        if not isinstance(x, Tensor):
+            rest.append((type(x), x) if isinstance(x, str | int | float | complex) else (type(x), _Same(x)))
+    return [t for t in leaves if isinstance(t, Tensor)], (structure, tuple(rest))
+
+
+class _Same:
+    """Equal to what holds the same object."""
+
+    __slots__ = ("x",)
+
+    def __init__(self, x):
+        self.x = x
+
+    def __eq__(self, other) -> bool:
+        return other.__class__ is _Same and self.x is other.x
+
+    def __hash__(self) -> int:
+        return id(self.x)
+
+
+def _same(given) -> object:
+    """Which arguments are one Tensor."""
+    if len(given) < 2:
+        return None
+    ids = [id(t) for t in given]
+    return None if len(set(ids)) == len(ids) else tuple(map(ids.index, ids))
+
+
+def _settle(tensors) -> None:
+    """Each of these Tensors names a computed Value, and nothing is pending in this thread."""
+    for t in tensors:
+        value_of(t)
+    run()
+    if local.tape.trace.parent is not None:
+        fresh()
+
+
+def _structured(out, leaves: list, structure):
+    """What puts replayed results where the recorded ones were."""
+    if isinstance(out, Tensor):
+        return lambda made: made[0]
+    fixed = [None if isinstance(t, Tensor) else (t,) for t in leaves]
+
+    def put(made: list):
+        rest = iter(made)
+        return unflatten(structure, [next(rest) if x is None else x[0] for x in fixed])
+
+    return put

@@ -1,0 +1,303 @@
+"""One recording of a function, to be replayed: gather the arrays it reads, call its program, hand out what it made.
+
+A replay runs no Python of the user's but what changes numbers on the host: a scheduler's step, a draw from the CPU
+stream. Everything else is an input or an output of the one program, and the arrays that it replaces are given up to it.
+Where somebody else still holds such an array, a copy is given up instead.
+"""
+
+from __future__ import annotations
+
+from itertools import islice, repeat
+from operator import attrgetter, is_, itemgetter
+from sys import getrefcount
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .. import dtypes
+from ..engine import no_grad
+from ..tape import INPUT, LeafValue, Value, computed, leaf_value, stats
+from ..tape.plan import exactly
+from ..tape.program import settings
+from ..tape.run import finish
+from ..tape.transaction import Uninterrupted
+from ..tensor import Tensor
+from ..tensor.alias import forget_dead, put
+from ..tensor.tensor import leaf_of, value_of, wrap
+from .capture import Capture, NotReplayed
+
+_value, _spec, _array, _storage, _grad = map(attrgetter, ("_value", "spec", "array", "_storage", "_leaf.grad"))
+
+
+def _probe() -> tuple[int, int]:
+    """The reference counts of a Value that only one Tensor names, and of its array, as `replay` sees them."""
+    t = wrap(computed(object(), None))
+    values = list(map(_value, [t]))
+    arrays = list(map(_array, values))
+    return next(map(getrefcount, values)), next(map(getrefcount, arrays))
+
+
+_ALONE = _probe()
+
+
+class Variant:
+    """What was recorded for one kind of arguments.
+
+    root, specs   the mode and the arguments it is for; `guards` says what else must hold
+    state         what it reads of before that is no argument, first the `given` ones whose arrays the program takes
+                  over and replaces
+    others        where the rest of its inputs come from: ("grad", owner), ("key", generator), ("event", number),
+                  ("constant", array)
+    pick          from all these arrays and those of the arguments, in this order, the program's own arguments
+    given_at      outputs that replace the given ones; `bumps` how often each was written to
+    written       (Tensor or number of an argument, output, writes, whether a leaf) of all others that get a new Value
+    grads         (owner, output or None, whether there was a gradient to write to) of gradients that change
+    """
+
+    def __init__(self, capture: Capture, results: list):
+        self.root, self.guards, self.steps = capture.root, capture.guards, capture.steps
+        self.settings, self.tape = settings(), capture.tape
+        before = capture.before
+        self.specs = [before[t].spec for t in capture.tensors]
+        written, grads, keys = capture.written(), capture.new_grads(), capture.new_keys()
+        self.results = [self._result(t, capture) for t in results]
+        made = [r[1] for r in self.results if r[0] == "new"]
+        outputs = [w[1] for w in written] + [g[1] for g in grads if g[1] is not None] + [k[1] for k in keys] + made
+        inputs = [t.first for t in self.tape.trace.steps() if t.kind is INPUT]
+        source = dict(zip(inputs, capture.sources(inputs), strict=True))
+        names = [_name(s) for s in source.values()]
+        replaced = {("tensor", id(t)) for t, _, _, leaf in written if leaf == (before[t].__class__ is LeafValue)}
+        replaced |= {("key", id(g)) for g, _ in keys}
+        free = frozenset(i for i, s in source.items() if _name(s) in replaced and names.count(_name(s)) == 1)
+        self.program = p = exactly(self.tape.trace, tuple(sorted(set(outputs))), free, capture.line, capture.why)
+        at = {slot: i for i, slot in enumerate(p.outputs)}
+        self.keys = [(g, at[s]) for g, s in keys]
+        self.new_at = [at[s] for s in made]
+        self._inputs(capture, source)
+        self._targets(capture, written, grads, at)
+        self._events(capture)
+
+    def _result(self, t: Tensor, capture: Capture) -> tuple:
+        """("argument", number), ("same", Tensor) or ("new", slot, Spec)."""
+        if t in capture.argument:
+            return ("argument", capture.argument[t])
+        if t in capture.before:
+            return ("same", t)
+        if type(t) is not Tensor:
+            raise NotReplayed(f"one of its results is a {type(t).__name__}")
+        v = value_of(t)
+        return ("new", capture.slot(v), v.spec)
+
+    def _inputs(self, capture: Capture, source: dict) -> None:
+        p = self.program
+        needed = [source[s] for s in p.order]
+        given = {id(source[s][1]) for s in p.donated if source[s][0] == "tensor"}
+        state = {id(s[1]): s[1] for s in needed if s[0] == "tensor"}
+        self.state = sorted(state.values(), key=lambda t: id(t) not in given)
+        self.given = self.state[: len(given)]
+        self.state_specs = [capture.before[t].spec for t in self.state]
+        self.state_kinds = [type(capture.before[t]) for t in self.state]
+        self.alone = [[n] * len(self.given) for n in _ALONE]
+        others = {_name(s): s for s in needed if s[0] not in ("tensor", "argument")}
+        with dtypes.x64():
+            self.others = [(k, jax.device_put(x)) if k == "constant" else (k, x) for k, x in others.values()]
+        pool = [("tensor", id(t)) for t in self.state] + [("argument", i) for i in range(len(capture.tensors))]
+        place = {name: i for i, name in enumerate([*pool, *others])}
+        order = [place[_name(s)] for s in needed]
+        self.pick = itemgetter(*order) if len(order) > 1 else lambda pool: [pool[i] for i in order]
+
+    def _targets(self, capture: Capture, written: list, grads: list, at: dict) -> None:
+        by_tensor = {id(t): (at[s], n) for t, s, n, _ in written}
+        self.given_at = [by_tensor[id(t)][0] for t in self.given]
+        self.bumps = [by_tensor[id(t)][1] for t in self.given]
+        given = {id(t) for t in self.given}
+        self.written, self.grads = [], []
+        for t, s, n, leaf in written:
+            owner = capture.owner_of_grad.get(t)
+            if owner is not None:
+                self.grads.append((capture.argument.get(owner, owner), at[s], True))
+            elif id(t) not in given:
+                self.written.append((capture.argument.get(t, t), at[s], n, leaf))
+        self.grads += [(capture.argument.get(t, t), None if s is None else at[s], False) for t, s in grads]
+        # whose gradient must be there, or not, as it was
+        relied = capture.relied(grads)
+        self.relied = [t for t in relied if t not in capture.argument]
+        self.no_grad = [capture.grads.get(t) is None for t in self.relied]
+        self.relied_arguments = [(capture.argument[t], capture.grads.get(t) is None) for t in relied
+                                 if t in capture.argument]  # fmt: skip
+        for t in self.relied:
+            leaf_of(t)
+
+    def _events(self, capture: Capture) -> None:
+        last = max((i for i, e in enumerate(capture.events) if e[0] != "effect"), default=-1)
+        self.events, self.after = capture.events[: last + 1], capture.events[last + 1 :]
+        numbers = {slot: i for i, (kind, _, slot) in enumerate(self.events) if kind == "number"}
+        scalars, p = self.tape.scalars, self.program
+        self.scalars = [
+            ([numbers.get(s) for s in slots], [scalars[s] for s in slots], kind)
+            for slots, kind in ((p.floats, np.float64), (p.ints, np.int64)) if slots
+        ]  # fmt: skip
+
+    # ---- each time ----
+
+    def fits(self, given) -> bool:
+        """Whether it is what would be recorded now. The arguments have the right Specs. Raises AttributeError where a
+        Tensor must be made again or computed first."""
+        values = list(map(_value, self.state))
+        return (
+            list(map(_spec, values)) == self.state_specs
+            and list(map(type, values)) == self.state_kinds
+            and self.settings == settings()
+            and self.guards.keep()
+            and list(map(is_, map(_grad, self.relied), repeat(None))) == self.no_grad
+            and all([(given[i].grad is None) is none for i, none in self.relied_arguments])
+            and not (self.given and any(map(_storage, self.given)) and self._shares(given))
+        )
+
+    def _shares(self, given) -> bool:
+        """Whether an argument shares memory with what is written."""
+        mine = {id(t._storage) for t in self.given if t._storage is not None}
+        return any(id(t._storage) in mine for t in given)
+
+    def replay(self, given, first: Capture | None = None) -> list:
+        """The results, once every Tensor that the function writes has its new Value. Raises what the program raises,
+        and nothing has changed then."""
+        events = [self._event(e, first) for e in self.events]
+        p = self.program
+        values = list(map(_value, self.state))
+        arrays = list(map(_array, values))
+        n = len(self.given)
+        counts = [list(map(getrefcount, islice(values, n))), list(map(getrefcount, islice(arrays, n)))]
+        alone = counts == self.alone
+        if not alone or np.ndarray in map(type, islice(arrays, n)):
+            for i in range(n):
+                if counts[0][i] > _ALONE[0] or counts[1][i] > _ALONE[1] or arrays[i].__class__ is np.ndarray:
+                    with dtypes.x64():
+                        arrays[i] = jnp.array(arrays[i], copy=True)
+        pool = [*arrays, *map(_array, map(_value, given)), *[self._other(s, given, events) for s in self.others]]
+        del arrays
+        args = [*self.pick(pool), *[self._vector(v, events) for v in self.scalars]]
+        del pool
+        with Uninterrupted():
+            with dtypes.x64():
+                outs = p.call(*args)
+            if p.hosts:
+                for a in outs:
+                    a.block_until_ready()
+            stats.runs += 1
+            stats.steps += self.steps
+            self._hand_out(given, values, outs, None if alone else counts[0])
+        for _, effect, _ in self.after:
+            if first is None:
+                effect()
+        return [self._made(r, given, outs) for r in self._placed()]
+
+    def _event(self, event: tuple, first: Capture | None):
+        kind, what, seen = event
+        if kind == "draw":
+            return what() if first is None else seen.array
+        if kind == "number":
+            if first is not None:
+                return self.tape.scalars[seen]
+            group, key, index = what
+            return group[key] if index is None else group[key][index]
+        return what() if first is None else None
+
+    def _other(self, source: tuple, given, events: list):
+        kind, x = source
+        if kind == "grad":
+            owner = given[x] if x.__class__ is int else x
+            return value_of(owner._leaf.grad).array
+        if kind == "key":
+            return x.key().array
+        return events[x] if kind == "event" else x
+
+    def _vector(self, scalars: tuple, events: list) -> np.ndarray:
+        places, constants, kind = scalars
+        return np.array([c if i is None else events[i] for i, c in zip(places, constants, strict=True)], kind)
+
+    def _hand_out(self, given, values: list, outs: list, counts: list | None) -> None:
+        """New Values to everybody; where nobody else has the old one, the array goes to that."""
+        shared = any(map(_storage, self.given))
+        if shared:
+            for t in self.given:
+                if t._storage is not None:
+                    forget_dead(t)
+        if counts is None and not shared:
+            for t, v, i, n in zip(self.given, values, self.given_at, self.bumps, strict=False):
+                v.array = outs[i]
+                t._bumps += n
+        else:
+            for j, (t, v, i, n) in enumerate(zip(self.given, values, self.given_at, self.bumps, strict=False)):
+                if t._storage is None and (counts is None or counts[j] <= _ALONE[0]):
+                    v.array = outs[i]
+                    t._bumps += n
+                else:
+                    _rename(t, outs[i], v.__class__ is LeafValue, n)
+        for t, i, n, leaf in self.written:
+            _rename(given[t] if t.__class__ is int else t, outs[i], leaf, n)
+        for t, i, in_place in self.grads:
+            owner = given[t] if t.__class__ is int else t
+            if in_place:
+                _rename(owner._leaf.grad, outs[i], False, 1)
+            else:
+                leaf_of(owner).grad = None if i is None else wrap(computed(outs[i], value_of(owner).spec.plain))
+        for g, i in self.keys:
+            g._key = computed(outs[i], g._key.spec)
+
+    def _placed(self):
+        at = iter(self.new_at)
+        return [(*r, next(at)) if r[0] == "new" else r for r in self.results]
+
+    def _made(self, result: tuple, given, outs: list) -> Tensor:
+        kind, x = result[:2]
+        if kind == "argument":
+            return given[x]
+        if kind == "same":
+            return x
+        v = Value()
+        v.tape, v.home, v.slot, v.spec, v.array = None, None, x, result[2], outs[result[3]]
+        v.graph = self.tape if v.spec.needs else None
+        return wrap(v)
+
+    def changed(self, given) -> str:
+        """Why it does not fit."""
+        why = self.guards.changed()
+        if why is not None:
+            return why
+        for t, s in zip(self.state, self.state_specs, strict=True):
+            if value_of(t).spec is not s:
+                return f"a Tensor it reads is {value_of(t).spec} now, was {s}"
+        if list(map(is_, map(_grad, self.relied), repeat(None))) != self.no_grad:
+            return "other Tensors have a gradient before it"
+        return "other settings of JAX" if self.settings != settings() else "other memory is shared"
+
+    def settle(self, given) -> list[Tensor]:
+        """What a replay reads, each naming a Value now."""
+        owners = [*self.relied, *[given[i] for i, _ in self.relied_arguments]]
+        grads = [t._leaf.grad for t in owners if t._leaf is not None and t._leaf.grad is not None]
+        read = [*self.state, *given, *grads]
+        for t in read:
+            value_of(t)
+        return read
+
+    def took_over(self) -> None:
+        """What the recording left on the tape is its graph from now on, all of it freed."""
+        finish(self.tape, {}, {})
+
+
+def _name(source: tuple) -> tuple:
+    kind, x = source
+    return (kind, x if x.__class__ is int else id(x))
+
+
+def _rename(t: Tensor, array, leaf: bool, writes: int) -> None:
+    """`t`, and whatever shares its memory, names `array` now."""
+    v = computed(array, value_of(t).spec.plain)
+    if t._storage is not None:
+        with no_grad():
+            put(t, v)
+        return
+    t._value = leaf_value(v, leaf_of(t)) if leaf else v
+    t._bumps += writes
