@@ -12,6 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 
+OURS = ("funcgrad", "compiled")  # undecorated, and with `funcgrad.compile`
+
+
 @dataclass
 class Row:
     """One measured line: seconds a unit for each peer, and counts that are facts rather than times."""
@@ -24,9 +27,9 @@ class Row:
     def median(self, peer: str) -> float:
         return statistics.median(self.seconds[peer])
 
-    def ratio(self, peer: str) -> tuple[float, float, float]:
-        """funcgrad's time over the peer's, round by round: (median, lower quartile, upper quartile)."""
-        pairs = sorted(a / b for a, b in zip(self.seconds["funcgrad"], self.seconds[peer], strict=True))
+    def ratio(self, peer: str, ours: str = "funcgrad") -> tuple[float, float, float]:
+        """Our time over the peer's, round by round: (median, lower quartile, upper quartile)."""
+        pairs = sorted(a / b for a, b in zip(self.seconds[ours], self.seconds[peer], strict=True))
         n = len(pairs)
         return statistics.median(pairs), pairs[n // 4], pairs[(3 * n) // 4]
 
@@ -34,10 +37,11 @@ class Row:
         parts = [f"{self.name:34s}"]
         for peer in self.seconds:
             parts.append(f"{peer} {scaled(self.median(peer))}")
-        for peer in self.seconds:
-            if peer != "funcgrad":
-                mid, low, high = self.ratio(peer)
-                parts.append(f"= {mid:.2f} x {peer} [{low:.2f}-{high:.2f}]")
+        for ours in OURS:
+            for peer in self.seconds if ours in self.seconds else ():
+                if peer not in OURS:
+                    mid, low, high = self.ratio(peer, ours)
+                    parts.append(f"{'' if ours == OURS[0] else ours + ' '}= {mid:.2f} x {peer} [{low:.2f}-{high:.2f}]")
         parts.extend(f"{k} {v}" for k, v in self.facts.items())
         return "  ".join(parts)
 
@@ -46,7 +50,8 @@ class Row:
             "name": self.name,
             "unit": self.unit,
             "median_seconds": {p: self.median(p) for p in self.seconds},
-            "ratios": {p: self.ratio(p) for p in self.seconds if p != "funcgrad"},
+            "ratios": {ours: {p: self.ratio(p, ours) for p in self.seconds if p not in OURS}
+                       for ours in OURS if ours in self.seconds},  # fmt: skip
             "rounds": {p: s for p, s in self.seconds.items()},
             "facts": self.facts,
         }

@@ -19,8 +19,8 @@ def data(layers: int, width: int, batch: int):
     return weights, biases, x, y
 
 
-def torch_like(torch, relu, layers, width, batch):
-    """The undecorated loop; the same text for funcgrad and PyTorch. The learning rate is a plain number."""
+def torch_like(torch, relu, layers, width, batch, decorate=lambda step: step):
+    """The loop; the same text for funcgrad and PyTorch. The learning rate is a plain number."""
     weights, biases, x, y = data(layers, width, batch)
     params = [
         (torch.tensor(w, requires_grad=True), torch.tensor(b, requires_grad=True))
@@ -28,19 +28,24 @@ def torch_like(torch, relu, layers, width, batch):
     ]
     x, y = torch.tensor(x), torch.tensor(y)
 
+    @decorate
+    def step(x, y):
+        h = x
+        for w, b in params:
+            h = relu(torch.nn.functional.linear(h, w, b))
+        loss = ((h - y) ** 2).mean()
+        loss.backward()
+        with torch.no_grad():
+            for pair in params:
+                for p in pair:
+                    p -= LR * p.grad
+                    p.grad = None
+        return loss
+
     def work(n: int):
         loss = None
         for _ in range(n):
-            h = x
-            for w, b in params:
-                h = relu(torch.nn.functional.linear(h, w, b))
-            loss = ((h - y) ** 2).mean()
-            loss.backward()
-            with torch.no_grad():
-                for pair in params:
-                    for p in pair:
-                        p -= LR * p.grad
-                        p.grad = None
+            loss = step(x, y)
         return float(loss.detach())
 
     return work
@@ -83,7 +88,10 @@ def run(peers, rounds: int) -> list[Row]:
 
     rows = []
     for name, size in SIZES.items():
-        works = {"funcgrad": torch_like(funcgrad, funcgrad.relu, *size)}
+        works = {
+            "funcgrad": torch_like(funcgrad, funcgrad.relu, *size),
+            "compiled": torch_like(funcgrad, funcgrad.relu, *size, funcgrad.compile),
+        }
         if "jax" in peers:
             works["jax"] = hand_written_jax(*size)
         if "torch" in peers:
