@@ -30,9 +30,10 @@ class Version:
 
 
 class Storage:
-    """A piece of memory. The first family is the main one: the others' `steps` begin at its base."""
+    """A piece of memory, held by those who share it. The first family is the main one: the others' `steps` begin at its
+    base."""
 
-    __slots__ = ("families",)
+    __slots__ = ("__weakref__", "families")
 
     def __init__(self, root: Tensor):
         self.families = [Family(self, root, (), Version(root._bumps))]
@@ -75,17 +76,33 @@ class Family:
     """
 
     __slots__ = (
-        "base", "counted", "holding", "leaf", "members", "named", "root",
-        "spec", "stale", "steps", "storage", "strides", "version",
+        "_storage",
+        "base",
+        "counted",
+        "holding",
+        "leaf",
+        "members",
+        "named",
+        "root",
+        "spec",
+        "stale",
+        "steps",
+        "strides",
+        "version",
     )  # fmt: skip
 
     def __init__(self, storage: Storage, root: Tensor, steps: tuple, version: Version):
-        self.storage, self.steps, self.version = storage, steps, version
+        # weakly: in a cycle it would live, and what it holds with it, until the garbage collector comes
+        self._storage, self.steps, self.version = weakref.ref(storage), steps, version
         self.root = self.named = weakref.ref(root)
         self.base: Value | None = None
         self.holding = self.stale = self.counted = False
         self.members: list[weakref.ref] = []
         self.spec, self.strides, self.leaf = None, None, True
+
+    @property
+    def storage(self) -> Storage:
+        return self._storage()
 
     def alive(self) -> bool:
         return self.root() is not None or any(m() is not None for m in self.members)
