@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-
 OURS = ("funcgrad", "compiled")  # undecorated, and with `funcgrad.compile`
 
 
@@ -50,8 +49,11 @@ class Row:
             "name": self.name,
             "unit": self.unit,
             "median_seconds": {p: self.median(p) for p in self.seconds},
-            "ratios": {ours: {p: self.ratio(p, ours) for p in self.seconds if p not in OURS}
-                       for ours in OURS if ours in self.seconds},  # fmt: skip
+            "ratios": {
+                ours: {p: self.ratio(p, ours) for p in self.seconds if p not in OURS}
+                for ours in OURS
+                if ours in self.seconds
+            },
             "rounds": {p: s for p, s in self.seconds.items()},
             "facts": self.facts,
         }

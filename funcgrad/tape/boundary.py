@@ -12,7 +12,7 @@ from .tape import Tape, local
 from .trace import Trace
 
 CHECK = 256  # operations after which a periodic path without gradients is cut, and between looks
-UNROLLED = 1024  # the same for a periodic path that wants gradients: XLA compiles long fused chains super-linearly
+UNROLLED = 16384  # the same for a path that wants gradients, whose backward is to be in the same program
 LIMIT = 4096  # operations after which any path is cut
 
 
@@ -31,12 +31,13 @@ def cuts(tape: Tape) -> bool:
     last = trace
     while not counts(last):
         last = last.parent
+    if trace.graph and n < UNROLLED:
+        return False
     if n % CHECK == 0:
         trace.period = period(last, n // 2)
-    wants = last.spec is not None and last.spec.needs
-    if trace.period and n % trace.period == 0 and (n >= UNROLLED or not wants):
+    if trace.period and n % trace.period == 0:
         trace.cut = True
-    elif n >= LIMIT and (not trace.period or n >= LIMIT + trace.period):
+    elif n >= (most := UNROLLED if trace.graph else LIMIT) and (not trace.period or n >= most + trace.period):
         trace.cut = True
     if trace.cut:
         trace.children = {}

@@ -17,7 +17,7 @@ from ..op import tangent_op
 from .program import evaluate
 from .residuals import backward_params
 from .trace import INPUT, LEAF, Trace, specs_of
-from .uses import uses
+from .uses import arguments_read
 
 
 class Path:
@@ -36,19 +36,10 @@ class Path:
         for t in reversed(steps):
             if t.specs and not wanted.isdisjoint(t.outs):
                 self.steps.append(t)
-                wanted.update(t.args[i] for i in self._read(t))
+                wanted.update(t.args[i] for i in arguments_read(t, self.specs))
         self.steps.reverse()
         self.inputs = tuple(t.first for t in self.steps if t.kind is INPUT)
         self.scalars = [(slot, self.specs[slot].dtype) for t in steps for slot in t.scalar_slots if slot in wanted]
-
-    def _read(self, t: Trace) -> list[int]:
-        """The positions of the arguments whose numbers `t` reads; of the others it needs the shape."""
-        there = [i for i, a in enumerate(t.args) if a is not None]
-        if t.op is None or not t.op.exact:
-            return there
-        arg_specs = tuple(None if a is None else self.specs[a] for a in t.args)
-        used = uses(t.op, arg_specs, [s and s.struct for s in arg_specs], t.params)
-        return [i for i in there if i in used]
 
     def __eq__(self, other) -> bool:
         return isinstance(other, Path) and self.trace is other.trace and self.outputs == other.outputs

@@ -17,6 +17,7 @@ from jax import lax
 
 from .. import dtypes
 from .stats import stats
+from .stretches import InPieces, cut
 from .trace import INPUT, LEAF, VARIED, Trace, specs_of
 from .value import Value
 
@@ -86,7 +87,7 @@ def lower(trace: Trace, outputs: tuple[int, ...], donatable: frozenset[int]) -> 
     p = Program()
     p.hosts = [t for t in steps if t.op is not None and t.op.host]
     # a host callback may raise in the middle: nothing is given away before it has not
-    heirs = {} if p.hosts else _heirs(steps, outputs, donatable)
+    heirs = {} if p.hosts else _heirs(steps, outputs, donatable, specs_of(steps))
     # JAX gives the donated arrays of a shape to its first outputs of that shape, in order
     p.donated, p.outputs = tuple(heirs), tuple(dict.fromkeys((*heirs.values(), *outputs)))
     p.kept = tuple(s for s in inputs if s not in p.donated)
@@ -108,17 +109,33 @@ def lower(trace: Trace, outputs: tuple[int, ...], donatable: frozenset[int]) -> 
             evaluate(t, env)
         return [env[s] for s in p.outputs]
 
+    p.call = _in_pieces(p, steps, scalars) or _whole(program, p, inputs)
+    p.seconds = time.perf_counter() - start
+    stats.compiles += 1
+    stats.seconds += p.seconds
+    return p
+
+
+def _in_pieces(p: Program, steps: list[Trace], scalars: list) -> InPieces | None:
+    """The program as calls of smaller ones, where the path repeats itself (see `stretches`)."""
+    constants = {slot: (kind, const, dtype) for slot, kind, const, dtype in scalars if const is not VARIED}
+    found = None if p.hosts else cut(steps, p.outputs, specs_of(steps), constants)
+    if found is None:
+        return None
+    dtype = {slot: d for slot, _, _, d in scalars}
+    vectors = [[(s, dtype[s]) for s in slots] for slots in (p.floats, p.ints) if slots]
+    lowering = (evaluate, _heirs, compiler_options or None)
+    return InPieces(*found, p.order, frozenset(p.donated), vectors, p.outputs, constants, lowering)
+
+
+def _whole(program, p: Program, inputs: dict):
     structs = [inputs[s].struct for s in p.order]
     structs += [jax.ShapeDtypeStruct((len(p.floats),), np.float64)] if p.floats else []
     structs += [jax.ShapeDtypeStruct((len(p.ints),), np.int64)] if p.ints else []
     with dtypes.x64(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Some donated buffers were not usable")
         jitted = jax.jit(program, donate_argnums=tuple(range(len(p.donated))), keep_unused=True)
-        p.call = jitted.lower(*structs).compile(compiler_options or None)
-    p.seconds = time.perf_counter() - start
-    stats.compiles += 1
-    stats.seconds += p.seconds
-    return p
+        return jitted.lower(*structs).compile(compiler_options or None)
 
 
 def evaluate(t: Trace, env: dict) -> None:
@@ -147,19 +164,19 @@ def evaluate(t: Trace, env: dict) -> None:
 
 def useful_donations(trace: Trace, outputs, donatable: frozenset[int]) -> int:
     """How many of these donations XLA can use."""
-    return len(_heirs(needed_steps(trace, outputs)[0], outputs, donatable))
+    steps, _ = needed_steps(trace, outputs)
+    return len(_heirs(steps, outputs, donatable, specs_of(steps)))
 
 
 FAR = 64  # steps between what is given up and what takes its place
 
 
-def _heirs(steps: list[Trace], outputs, donatable: frozenset[int]) -> dict[int, int]:
+def _heirs(steps: list[Trace], outputs, donatable: frozenset[int], specs: dict) -> dict[int, int]:
     """Input that may be given up -> the output of its shape and dtype that is written where it lay.
 
     That is the nearest one computed from it. Given to any other, it would have to be copied first, because it is still
     read when that is written.
     """
-    specs = specs_of(steps)
     makers = {slot: t for t in steps for slot in t.outs}
     wanted, heirs = set(outputs), {}
     for t in reversed(steps):

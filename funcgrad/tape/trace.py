@@ -71,6 +71,7 @@ class Trace:
         "dtype",
         "facts",
         "first",
+        "graph",
         "jumps",
         "key",
         "kind",
@@ -107,6 +108,7 @@ class Trace:
         self.facts: dict = {}  # what others found out about the path to here
         self.cut, self.line = False, None
         self.period = parent.period if parent is not None else 0
+        self.graph = parent is not None and parent.graph  # whether some step to here wants a gradient
 
     def steps(self) -> list[Trace]:
         """The path from the root to here."""
@@ -210,7 +212,7 @@ def extend(trace: Trace, key: tuple, op: Op, slots: list, args, numbers: list, p
     child.args = tuple(s if s is None or s.__class__ is int else next(places) for s in slots)
     child.op, child.params, child.dtype, child.line = op, dict(params), dtype, line
     child.specs = tuple(spec(shape, dt, needs and dt.differentiable) for shape, dt in results)
-    child.wants = frozenset(wants)
+    child.wants, child.graph = frozenset(wants), trace.graph or needs
     child.spec, child.single, child.first = child.specs[0] if child.specs else None, nout is None, first
     child.consts, child.kinds = list(numbers), tuple(n.__class__ for n in numbers)
     child.scalar_slots = tuple(range(trace.nslots, first))

@@ -44,6 +44,16 @@ def uses(op: Op, specs: tuple, structs, params: dict, smoothly: bool = False) ->
     return found
 
 
+def arguments_read(t, specs: dict) -> tuple[int, ...]:
+    """The positions of the arguments whose numbers a step reads; of the others it needs the shape. `specs` by slot."""
+    there = tuple([i for i, a in enumerate(t.args) if a is not None])
+    if t.op is None or not t.op.exact:
+        return there
+    arg_specs = tuple(None if a is None else specs[a] for a in t.args)
+    used = uses(t.op, arg_specs, [s and s.struct for s in arg_specs], t.params)
+    return tuple([i for i in there if i in used])
+
+
 def used_inputs(jaxpr, smoothly: bool = False) -> list[int]:
     """Positions of the inputs that some output depends on; looks into nested jits."""
     live = {v for v in jaxpr.outvars if not hasattr(v, "val")}
