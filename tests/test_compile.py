@@ -206,7 +206,7 @@ def test_a_learning_rate_is_an_input():
         (lambda net, opt: setattr(net, "last", nn.Linear(8, 3)), "last"),
         (lambda net, opt: setattr(net.first, "weight", nn.Parameter(torch.ones(8, 4))), "weight"),
         (lambda net, opt: setattr(net.drop, "p", 0.25), "p"),
-        (lambda net, opt: net.register_forward_hook(lambda m, a, out: out * 3), "members"),
+        (lambda net, opt: net.register_forward_hook(lambda m, a, out: out * 3), "hooks"),
         (lambda net, opt: opt.load_state_dict(opt.state_dict()), "state"),
         (lambda net, opt: opt.param_groups[0].update(nesterov=False, momentum=0.9), "momentum"),
         (lambda net, opt: net.first.bias.requires_grad_(False), "reads"),

@@ -14,7 +14,8 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 
 SUITES = (
-    "record", "ops", "mlp", "loops", "start", "second_order", "functional", "mlp_adam", "gpt", "lstm", "cnn",
+    "record", "ops", "mlp", "mlp_adam", "gpt", "lstm", "cnn", "frameworks", "second_order", "functional", "schedule",
+    "manual_sgd", "shapes", "long", "loops", "start",
 )  # fmt: skip
 
 
@@ -22,15 +23,15 @@ def main(argv: list[str] | None = None) -> int:
     """Run the named suites (all by default); prints a table, writes JSON if asked. Exit code 0, 2 for bad usage."""
     parser = argparse.ArgumentParser(prog="funcgrad bench", description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"suites to run: {', '.join(SUITES)} (default all)")
-    peers = "comma-separated: jax, torch (where installed), compile (torch.compile)"
-    parser.add_argument("--peers", default="jax,torch", help=peers)
+    peers = "comma-separated, where installed: jax, torch, torch.compile, flax, equinox (default all but torch.compile)"
+    parser.add_argument("--peers", default="jax,torch,flax,equinox", help=peers)
     parser.add_argument("--json", metavar="FILE", help="also write the figures here")
     parser.add_argument("--rounds", type=int, default=15, help="alternating rounds a peer (default 15)")
     options = parser.parse_args(argv)
     for name in options.names:
         if name not in SUITES:
             parser.error(f"no benchmark called {name!r}; there are {', '.join(SUITES)}")
-    peers = tuple(p for p in options.peers.split(",") if p and installed("torch" if p == "compile" else p))
+    peers = tuple(p for p in options.peers.split(",") if p and installed(p.split(".")[0]))
     report = {"about": about(), "suites": {}}
     print(" · ".join(f"{k} {v}" for k, v in report["about"].items()))
     for name in options.names or SUITES:

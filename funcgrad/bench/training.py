@@ -23,10 +23,10 @@ def torch_like(torch, build: Callable, whole: Callable = lambda step: step, forw
     loss_of = forward(loss_of)
 
     def step(*inputs):
-        optimizer.zero_grad()
         loss = loss_of(model, *inputs)
         loss.backward()
         optimizer.step()
+        optimizer.zero_grad()
         return loss
 
     step = whole(step)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import functools
 import warnings
+from itertools import repeat
+from operator import attrgetter
 
 import numpy as np
 
@@ -24,6 +26,7 @@ from .variant import Variant
 
 VARIANTS = 64  # kept of one function, the last used first
 TRIES = 3  # recordings that cannot be replayed, for one kind of arguments, before its Python just runs
+_spec = attrgetter("_value.spec")
 OFTEN = 16  # recordings, more than there were replays, after which its Python just runs
 
 
@@ -34,6 +37,7 @@ class Compiled:
         self._fn, self._looks = fn, looks
         self._variants: list[tuple[tuple, Variant]] = []
         self._tried: dict[tuple, int] = {}
+        self._last: tuple | None = None
         self._recorded = self._replayed = 0
         functools.update_wrapper(self, fn if not isinstance(fn, Module) else fn.forward)
 
@@ -43,6 +47,22 @@ class Compiled:
     def __call__(self, *args, **kwargs):
         if local.whole is not None or local.body is not None or local.traced is not None or going_on():
             return self._fn(*args, **kwargs)
+        if self._last is not None and not kwargs:
+            variant, root, specs = self._last
+            try:
+                values = (
+                    variant.fits(args)
+                    if local.tape.trace is root
+                    and list(map(_spec, args)) == specs
+                    and all(map(isinstance, args, repeat(Tensor)))
+                    and len(set(map(id, args))) == len(args)
+                    else None
+                )
+            except AttributeError:
+                values = None
+            if values is not None:
+                self._replayed += 1
+                return variant.replay(args, values)
         given, others = _split(args, kwargs)
         if local.tape.trace.parent is not None:
             _settle(())
@@ -51,16 +71,23 @@ class Compiled:
                 _settle(given)
         key = (others, local.tape.trace, tuple([t._value.spec for t in given]), _same(given))
         for i, (for_, variant) in enumerate(self._variants):
-            if for_ == key and self._fits(variant, given):
-                if i:
-                    self._variants.insert(0, self._variants.pop(i))
+            values = self._fits(variant, given) if for_ == key else None
+            if values is not None:
+                self._put_first(i, *self._variants.pop(i))
                 self._replayed += 1
-                return variant.out(variant.replay(given))
+                return variant.replay(given, values)
         if self._tried.get(key, 0) >= TRIES or (self._recorded > OFTEN and self._recorded > self._replayed):
             return self._fn(*args, **kwargs)
         return self._record(key, given, args, kwargs)
 
-    def _fits(self, variant: Variant, given) -> bool:
+    def _put_first(self, i: int, key: tuple, variant: Variant) -> None:
+        """The variant used last is looked at first, and on a short way where all arguments are Tensors."""
+        self._variants.insert(0, (key, variant))
+        del self._variants[VARIANTS:]
+        others, root, specs, same = key
+        self._last = (variant, root, list(specs)) if others == len(specs) and same is None else None
+
+    def _fits(self, variant: Variant, given) -> list | None:
         try:
             return variant.fits(given)
         except AttributeError:
@@ -104,13 +131,11 @@ class Compiled:
         capture.roll_back()
         if stats.compiles == compiles:
             stats.reasons.append(f"{capture.line}: {capture.why}; recorded anew, for the same program")
-        variant.out = _structured(out, leaves, structure)
+        variant.took_over(_structured(out, leaves, structure), isinstance(out, Tensor))
         del out, leaves, results
-        variant.took_over()
-        made = variant.replay(given, capture)
-        self._variants.insert(0, (key, variant))
-        del self._variants[VARIANTS:]
-        return variant.out(made)
+        made = variant.replay(given, first=capture)
+        self._put_first(0, key, variant)
+        return made
 
     def _declined(self, key: tuple, why: str, args: tuple, kwargs: dict):
         self._tried[key] = TRIES - 1

@@ -17,6 +17,7 @@ from operator import attrgetter, getitem, is_
 from ..nn.module import Module
 from ..optim import Optimizer
 from ..tensor import Tensor
+from ..utils.hooks import Hooks
 
 MANY = 20_000  # guards of one function
 DEEP = 1000  # elements of a list or dict that are looked at
@@ -75,6 +76,8 @@ class Guards:
         self._attributes: set[str] = set()
         self._instances: list = []
         self._optimizers: list[Optimizer] = []
+        self._hooks: list[Hooks] = []
+        self._hooks_changed = Hooks.changes[0]
 
     def hold(self, holder, key) -> None:
         """`holder[key]` is to stay the object that it is."""
@@ -95,9 +98,16 @@ class Guards:
                 all(map(is_, map(getitem, self.holders, self.keys), self.objects))
                 and all(map(is_, map(_content, self.cells), self.contents))
                 and list(map(len, self.sized)) == self.lengths
+                and (Hooks.changes[0] == self._hooks_changed or self._same_hooks())
             )
         except (LookupError, ValueError):
             return False
+
+    def _same_hooks(self) -> bool:
+        """Some hooks came or went: whether none of these did."""
+        same = max([h.changed for h in self._hooks], default=0) <= self._hooks_changed
+        self._hooks_changed = Hooks.changes[0] if same else self._hooks_changed
+        return same
 
     def changed(self) -> str | None:
         """The first thing that is not as it was, in words."""
@@ -114,7 +124,7 @@ class Guards:
         for sized, was in zip(self.sized, self.lengths, strict=True):
             if len(sized) != was:
                 return f"something that had {was} members has {len(sized)}"
-        return None
+        return None if self._same_hooks() else "a module has other hooks"
 
     # ---- what is guarded ----
 
@@ -142,8 +152,7 @@ class Guards:
                 self._length(members)
                 for name in members:
                     self.hold(members, name)
-            for hooks in (m._forward_pre_hooks, m._forward_hooks, m._backward_pre_hooks, m._backward_hooks):
-                self._length(hooks)
+            self._hooks += (m._forward_pre_hooks, m._forward_hooks, m._backward_pre_hooks, m._backward_hooks)
             self.hold(have, "training")
             for name in _forward_names(type(m)) & have.keys() - {"training"}:
                 self.hold(have, name)

@@ -73,7 +73,7 @@ class Variant:
         self.program = p = exactly(self.tape.trace, tuple(sorted(set(outputs))), free, capture.line, capture.why)
         at = {slot: i for i, slot in enumerate(p.outputs)}
         self.keys = [(g, at[s]) for g, s in keys]
-        self.new_at = [at[s] for s in made]
+        self.results = [(*r, at[r[1]]) if r[0] == "new" else r for r in self.results]
         self._inputs(capture, source)
         self._targets(capture, written, grads, at)
         self._events(capture)
@@ -141,31 +141,37 @@ class Variant:
 
     # ---- each time ----
 
-    def fits(self, given) -> bool:
-        """Whether it is what would be recorded now. The arguments have the right Specs. Raises AttributeError where a
-        Tensor must be made again or computed first."""
+    def fits(self, given) -> list | None:
+        """The Values of `state` if this is what would be recorded now, else None. The arguments have the right Specs.
+        Raises AttributeError where a Tensor must be made again or computed first."""
         values = list(map(_value, self.state))
-        return (
+        if (
             list(map(_spec, values)) == self.state_specs
             and list(map(type, values)) == self.state_kinds
             and self.settings == settings()
             and self.guards.keep()
             and list(map(is_, map(_grad, self.relied), repeat(None))) == self.no_grad
-            and all([(given[i].grad is None) is none for i, none in self.relied_arguments])
-            and not (self.given and any(map(_storage, self.given)) and self._shares(given))
-        )
+            and not (self.relied_arguments and self._other_grads(given))
+            and not (any(map(_storage, self.given)) and self._shares(given))
+        ):
+            return values
+        return None
+
+    def _other_grads(self, given) -> bool:
+        return any((given[i].grad is None) is not none for i, none in self.relied_arguments)
 
     def _shares(self, given) -> bool:
         """Whether an argument shares memory with what is written."""
         mine = {id(t._storage) for t in self.given if t._storage is not None}
         return any(id(t._storage) in mine for t in given)
 
-    def replay(self, given, first: Capture | None = None) -> list:
-        """The results, once every Tensor that the function writes has its new Value. Raises what the program raises,
-        and nothing has changed then."""
-        events = [self._event(e, first) for e in self.events]
+    def replay(self, given, values: list | None = None, first: Capture | None = None):
+        """What the function returns, once every Tensor that it writes has its new Value. When the program raises, nothing
+        has changed. `values`: of `state`, in a list of its own."""
+        events = [self._event(e, first) for e in self.events] if self.events else ()
         p = self.program
-        values = list(map(_value, self.state))
+        if values is None:
+            values = list(map(_value, self.state))
         arrays = list(map(_array, values))
         n = len(self.given)
         counts = [list(map(getrefcount, islice(values, n))), list(map(getrefcount, islice(arrays, n)))]
@@ -175,10 +181,13 @@ class Variant:
                 if counts[0][i] > _ALONE[0] or counts[1][i] > _ALONE[1] or arrays[i].__class__ is np.ndarray:
                     with dtypes.x64():
                         arrays[i] = jnp.array(arrays[i], copy=True)
-        pool = [*arrays, *map(_array, map(_value, given)), *[self._other(s, given, events) for s in self.others]]
+        arrays += map(_array, map(_value, given))
+        if self.others:
+            arrays += [self._other(s, given, events) for s in self.others]
+        args = self.pick(arrays)
+        if self.scalars:
+            args = [*args, *[self._vector(v, events) for v in self.scalars]]
         del arrays
-        args = [*self.pick(pool), *[self._vector(v, events) for v in self.scalars]]
-        del pool
         with Uninterrupted():
             with dtypes.x64():
                 outs = p.call(*args)
@@ -191,7 +200,10 @@ class Variant:
         for _, effect, _ in self.after:
             if first is None:
                 effect()
-        return [self._made(r, given, outs) for r in self._placed()]
+        if self.alone_result is not None:
+            return self._new(*self.alone_result, outs)
+        return self.out([self._new(*r[1:], outs) if r[0] == "new" else given[r[1]] if r[0] == "argument" else r[1]
+                         for r in self.results])  # fmt: skip
 
     def _event(self, event: tuple, first: Capture | None):
         kind, what, seen = event
@@ -246,19 +258,11 @@ class Variant:
         for g, i in self.keys:
             g._key = computed(outs[i], g._key.spec)
 
-    def _placed(self):
-        at = iter(self.new_at)
-        return [(*r, next(at)) if r[0] == "new" else r for r in self.results]
-
-    def _made(self, result: tuple, given, outs: list) -> Tensor:
-        kind, x = result[:2]
-        if kind == "argument":
-            return given[x]
-        if kind == "same":
-            return x
+    def _new(self, slot: int, spec, at: int, outs: list) -> Tensor:
         v = Value()
-        v.tape, v.home, v.slot, v.spec, v.array = None, None, x, result[2], outs[result[3]]
-        v.graph = self.tape if v.spec.needs else None
+        v.tape = v.home = None
+        v.slot, v.spec, v.array = slot, spec, outs[at]
+        v.graph = self.tape if spec.needs else None
         return wrap(v)
 
     def changed(self, given) -> str:
@@ -282,9 +286,12 @@ class Variant:
             value_of(t)
         return read
 
-    def took_over(self) -> None:
-        """What the recording left on the tape is its graph from now on, all of it freed."""
+    def took_over(self, out, alone: bool) -> None:
+        """What the recording left on the tape is its graph from now on, all of it freed. `out` puts results where the
+        recorded ones were; `alone` says that there is one, and nothing around it."""
         finish(self.tape, {}, {})
+        self.out = out
+        self.alone_result = self.results[0][1:] if alone and self.results[0][0] == "new" else None
 
 
 def _name(source: tuple) -> tuple:

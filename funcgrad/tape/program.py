@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 import warnings
+from operator import attrgetter
 
 import jax
 import jax.numpy as jnp
@@ -28,8 +29,11 @@ compiler_options: dict[str, object] = {}
 SETTINGS = ("jax_default_matmul_precision", "jax_default_prng_impl", "jax_threefry_partitionable")
 
 
+_settings = attrgetter(*SETTINGS)
+
+
 def settings() -> tuple:
-    return tuple(getattr(jax.config, name) for name in SETTINGS)
+    return _settings(jax.config)
 
 
 class Program:

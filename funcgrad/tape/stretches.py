@@ -254,7 +254,7 @@ class InPieces:
         return [env[s] for s in self.outputs]
 
 
-def _compiled(p: Piece, made: list[int], given: frozenset[int], path: Path, constants: dict, evaluate, heirs_of, options):
+def _compiled(p: Piece, made: list, given: frozenset, path: Path, constants: dict, evaluate, heirs_of, options):
     """The program of a piece, from what it reads to what it makes; and that, in the order of its outputs. `evaluate`
     does one step on tracers, `heirs_of` finds which outputs take the places of those `given` up (see `program`)."""
     heirs = heirs_of(p.own, made, given, path.specs)

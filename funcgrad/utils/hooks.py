@@ -40,7 +40,33 @@ class RemovableHandle:
 
 
 class Hooks(OrderedDict):
-    """A table of hooks; a handle refers to it weakly, which a plain dict does not allow."""
+    """A table of hooks; a handle refers to it weakly, which a plain dict does not allow.
+
+    changes  how often any table has changed; `changed`: the number of the last change of this one
+    """
+
+    changes = [0]  # noqa: RUF012  of all tables together
+    changed = 0
+
+    def _note(self) -> None:
+        Hooks.changes[0] += 1
+        self.changed = Hooks.changes[0]
+
+    def __setitem__(self, key, hook) -> None:
+        super().__setitem__(key, hook)
+        self._note()
+
+    def __delitem__(self, key) -> None:
+        super().__delitem__(key)
+        self._note()
+
+    def pop(self, *args):
+        self._note()
+        return super().pop(*args)
+
+    def clear(self) -> None:
+        super().clear()
+        self._note()
 
 
 def register(table: dict, hook, prepend: bool = False, **also: dict) -> RemovableHandle:
