@@ -17,6 +17,7 @@ import jax
 import numpy as np
 import torch
 from programs import Program, atomic, sound
+from rows import QUICK
 
 import funcgrad
 import funcgrad.nn.functional
@@ -299,11 +300,12 @@ def forget() -> None:
 
 @contextlib.contextmanager
 def cheap():
-    """Have XLA compile fast instead of well: these programs run once or twice."""
+    """Have XLA compile fast instead of well: these programs run once or twice. Measured on programs of 150 operations:
+    392 ms to compile without, 99 ms with it."""
     plain = jax.stages.Lowered.compile
 
     def compile(self, compiler_options=None, **kwargs):
-        return plain(self, {**OPTIONS, **(compiler_options or {})}, **kwargs)
+        return plain(self, {**QUICK, **(compiler_options or {})}, **kwargs)
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -313,15 +315,6 @@ def cheap():
     finally:
         jax.stages.Lowered.compile = plain
         torch.set_num_threads(threads)
-
-
-# measured on programs of 150 operations: 392 ms to compile without, 99 ms with them
-OPTIONS = {
-    "xla_backend_optimization_level": 0,
-    "xla_llvm_disable_expensive_passes": True,
-    "xla_cpu_use_fusion_emitters": False,
-    "xla_cpu_parallel_codegen_split_count": 1,
-}
 
 
 def report(program: Program, verdict: Verdict) -> str:
