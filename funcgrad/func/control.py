@@ -305,5 +305,3 @@ def while_loop(cond_fn: Callable, body_fn: Callable, init):
     _same_carry("while_loop", structure, after, specs, found)
     out = _record(_WHILE, [*closed, *also, *values], {"test": test, "body": body})
     return unflatten(structure, [wrap(v) for v in out])
-
-

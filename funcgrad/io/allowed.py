@@ -160,10 +160,6 @@ class Dtype:
         return found
 
 
-def _numpy_array(data, dtype, shape, order):
-    return np.frombuffer(data, dtype).reshape(shape, order=order).copy()
-
-
 def _scalar(dtype, data=None):
     if not isinstance(data, bytes):
         raise refuse("a NumPy scalar without bytes")
@@ -183,9 +179,8 @@ ALWAYS: dict[str, object] = {
     "builtins.set": set, "builtins.frozenset": frozenset, "builtins.bytearray": bytearray, "builtins.complex": complex,
     "builtins.list": list, "builtins.dict": dict, "builtins.tuple": tuple, "builtins.int": int, "builtins.float": float,
     "builtins.long": int,  # int, as protocol 2 has it
-   
     "_codecs.encode": _encoded,
-    "torch._utils._rebuild_tensor": lambda s, o, n, t: _tensor(s, o, n, t),
+    "torch._utils._rebuild_tensor": _tensor,
     "torch._utils._rebuild_tensor_v2": _tensor,
     "torch._utils._rebuild_tensor_v3": _tensor_of_bytes,
     "torch._utils._rebuild_parameter": _parameter,

@@ -165,5 +165,3 @@ def _ours(module: str, name: str):
         with contextlib.suppress(ImportError, AttributeError):
             return getattr(importlib.import_module(place), name)
     raise pickle.UnpicklingError(f"{own} has nothing that stands for {module}.{name}")
-
-

@@ -180,5 +180,3 @@ def _archive(file, stem: str, text: bytes, storages: list[Storage]) -> None:
             write(f"data/{storage.key}", array.tobytes())
         write("version", b"3\n")
         write(".data/serialization_id", str(abs(hash(text))).zfill(40)[:40].encode())
-
-

@@ -46,12 +46,12 @@ def register_module_forward_pre_hook(hook) -> RemovableHandle:
 
 def register_module_forward_hook(hook, *, with_kwargs: bool = False, always_call: bool = False) -> RemovableHandle:
     """Call `hook(module, args, output)` after the forward of every module."""
-    return register(_Global.forward, hook, **_flags(_Global, with_kwargs, always_call))
+    return register(_Global.forward, hook, **_flags(with_kwargs, always_call))
 
 
-def _flags(owner, with_kwargs: bool, always: bool) -> dict:
+def _flags(with_kwargs: bool, always: bool) -> dict:
     given = {"with_kwargs": with_kwargs, "always": always}
-    return {k: getattr(owner, k) for k, wanted in given.items() if wanted}
+    return {k: getattr(_Global, k) for k, wanted in given.items() if wanted}
 
 
 def _only(have: bool | None, full: bool, where: str) -> bool:
@@ -358,5 +358,3 @@ def _warn(when: str, missing: str) -> None:
 
 def _is_tensor(x) -> bool:
     return isinstance(x, Tensor)
-
-

@@ -53,8 +53,7 @@ def _adam_coefficients(h, t):
 
 
 class Adam(Optimizer):
-    """p ← p - lr·m̂ / (√v̂ + eps), where m and v average g and g² by `betas` and the hats correct for their start at
-    zero.
+    """p ← p - lr·m̂ / (√v̂ + eps), where m and v average g and g² by `betas`; the hats correct for their start at zero.
 
     weight_decay  added to the gradient; taken off the parameter instead with `decoupled_weight_decay`
     amsgrad       use the largest v̂ so far

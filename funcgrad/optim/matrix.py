@@ -120,9 +120,7 @@ def _muon(p, g, s, k, h):
 
 
 class Muon(Optimizer):
-    """Momentum whose update, for a matrix, is made nearly orthogonal before it is taken. Every parameter must have two
-   
-    dimensions.
+    """Momentum whose update is made nearly orthogonal before it is taken. Every parameter must be a matrix.
 
     adjust_lr_fn  what the learning rate is multiplied by: √max(1, rows / columns) for "original",
                   0.2·√max(rows, columns) for "match_rms_adamw"

@@ -27,8 +27,7 @@ class Optax(Optimizer):
     tx      the transformation
 
     Its state is in `optimizer.state["optax"]`, a tree with Tensors where optax has arrays. A parameter without a
-    gradient
-    counts as one whose gradient is zero.
+    gradient counts as one whose gradient is zero.
     """
 
     def __init__(self, params, tx):

@@ -50,8 +50,8 @@ class Optimizer:
     defaults  the options of groups that say nothing else
 
     A step of a subclass that has a `rule` is one recorded operation for all parameters of a group. Its options may
-    change
-    from step to step: numbers are inputs of the compiled program, a learning rate schedule compiles nothing again.
+    change from step to step: numbers are inputs of the compiled program, a learning rate schedule compiles nothing
+    again.
     """
 
     rule: Rule | None = None
@@ -311,5 +311,3 @@ def _taken(kept, p: Tensor, name: str | None = None):
 def _typename(x) -> str:
     kind = type(x)
     return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-
-

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Callable, Mapping, MutableMapping, MutableSequence, Sequence
+from collections.abc import Mapping, MutableMapping, MutableSequence, Sequence
 
 import numpy as np
 
@@ -135,6 +135,3 @@ def default_convert(data):
     if isinstance(data, Sequence) and not isinstance(data, str | bytes):
         return _like_sequence(data, [default_convert(x) for x in data])
     return data
-
-
-Collate = Callable[[list], object]

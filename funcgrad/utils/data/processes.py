@@ -182,5 +182,3 @@ class Crew:
             else:
                 process.release()
         self.processes = []
-
-
