@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..tensor import Tensor
 
-__all__ = ["check_at_least_zero", "check_betas", "check_flags", "check_lr"]
+__all__ = ["check_adam", "check_at_least_zero", "check_betas", "check_flags", "check_lr"]
 
 
 def check_lr(lr) -> None:
@@ -30,6 +30,14 @@ def check_betas(betas) -> None:
     for i, beta in enumerate(betas):
         if not isinstance(beta, Tensor) and not 0.0 <= beta < 1.0:
             raise ValueError(f"Invalid beta parameter at index {i}: {beta}")
+
+
+def check_adam(lr, betas, eps, **named) -> None:
+    """What Adam and its relatives all have, then what else has to be at least 0: in PyTorch's order."""
+    check_lr(lr)
+    check_at_least_zero(eps=eps)
+    check_betas(betas)
+    check_at_least_zero(**named)
 
 
 def check_flags(foreach=None, fused=None, differentiable=False) -> None:

@@ -15,7 +15,7 @@ from ..tensor import Tensor
 from ..tensor.alias import write_fresh
 from ..tensor.interop import jax_array
 from ..tensor.tensor import value_of, wrap
-from .optimizer import Optimizer
+from .optimizer import Optimizer, loss_of
 
 __all__ = ["Optax"]
 
@@ -44,12 +44,7 @@ class Optax(Optimizer):
     @no_grad()
     def step(self, closure=None):
         """Apply `tx.update` to all parameters, recorded as one operation."""
-        loss = None
-        if closure is not None:
-            from ..engine import enable_grad
-
-            with enable_grad():
-                loss = closure()
+        loss = loss_of(closure)
         params = self._all()
         state = jax.tree.leaves(self.state["optax"], is_leaf=lambda x: isinstance(x, Tensor))
         grads = [None if p.grad is None else value_of(p.grad) for p in params]

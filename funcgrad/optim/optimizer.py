@@ -42,6 +42,12 @@ class _Required:
 
 required = _Required()
 
+TABLES = (
+    "_optimizer_step_pre_hooks", "_optimizer_step_post_hooks", "_optimizer_state_dict_pre_hooks",
+    "_optimizer_state_dict_post_hooks", "_optimizer_load_state_dict_pre_hooks",
+    "_optimizer_load_state_dict_post_hooks",
+)  # fmt: skip
+
 
 class Optimizer:
     """The base class of all optimizers.
@@ -63,9 +69,7 @@ class Optimizer:
 
     def __init__(self, params: Iterable, defaults: dict) -> None:
         self.defaults = defaults
-        self._optimizer_step_pre_hooks, self._optimizer_step_post_hooks = Hooks(), Hooks()
-        self._optimizer_state_dict_pre_hooks, self._optimizer_state_dict_post_hooks = Hooks(), Hooks()
-        self._optimizer_load_state_dict_pre_hooks, self._optimizer_load_state_dict_post_hooks = Hooks(), Hooks()
+        self.__dict__.update({name: Hooks() for name in TABLES})
         if isinstance(params, Tensor):
             raise TypeError(
                 "params argument given to the optimizer should be an iterable of Tensors or dicts, but got "
@@ -142,10 +146,7 @@ class Optimizer:
         """
         if self.rule is None:
             raise NotImplementedError
-        loss = None
-        if closure is not None:
-            with enable_grad():
-                loss = closure()
+        loss = loss_of(closure)
         with set_grad_enabled(bool(self.defaults.get("differentiable"))):
             for group in self.param_groups:
                 record_step(self.rule, group, self.state, getattr(self, "found_inf", None))
@@ -250,11 +251,7 @@ class Optimizer:
 
     def __setstate__(self, state: dict) -> None:
         self.__dict__.update(state)
-        for name in (
-            "_optimizer_step_pre_hooks", "_optimizer_step_post_hooks", "_optimizer_state_dict_pre_hooks",
-            "_optimizer_state_dict_post_hooks", "_optimizer_load_state_dict_pre_hooks",
-            "_optimizer_load_state_dict_post_hooks",
-        ):  # fmt: skip
+        for name in TABLES:
             self.__dict__.setdefault(name, Hooks())
         for group in self.param_groups:
             for name, default in self.__dict__.get("defaults", {}).items():
@@ -266,6 +263,14 @@ class Optimizer:
             text += f"\nParameter Group {i}\n"
             text += "".join(f"    {k}: {group[k]}\n" for k in sorted(group) if k != "params")
         return text + ")"
+
+
+def loss_of(closure: Callable | None):
+    """What the closure of a step returns, called with gradients enabled; None without one."""
+    if closure is None:
+        return None
+    with enable_grad():
+        return closure()
 
 
 def _hooked(step: Callable) -> Callable:
