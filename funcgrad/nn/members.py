@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..tensor import Tensor
+from ..tensor.tensor import typename
 from ..utils.hooks import Hooks, RemovableHandle, register
 from .parameter import Parameter
 
-__all__ = ["Members", "typename"]
+__all__ = ["Members"]
 
 _registration = {"parameter": Hooks(), "buffer": Hooks(), "module": Hooks()}
 
@@ -37,17 +38,6 @@ def _hooked(kind: str, module, name: str, x):
         if found is not None:
             x = found
     return x
-
-
-def typename(x) -> str:
-    """The name of the class of `x`, or of the class `x`, as PyTorch's messages have it."""
-    if isinstance(x, Tensor) and type(x) is Tensor:
-        return x.type()
-    kind = x if isinstance(x, type) else type(x)
-    where = kind.__module__ or ""
-    if where.startswith("funcgrad"):
-        where = where.replace("funcgrad", "torch", 1)
-    return kind.__qualname__ if where in ("", "builtins") else f"{where}.{kind.__qualname__}"
 
 
 class Members:

@@ -11,7 +11,8 @@ from .. import dtypes
 from ..device import check_device
 from ..engine import no_grad
 from ..tensor import Tensor
-from ..tensor.data import as_dtype
+from ..tensor.data import as_dtype, wanted_dtype
+from ..tensor.tensor import zero_grad
 from ..utils.hooks import Hooks
 from .hooks import TABLES, Called
 from .parameter import Parameter, is_lazy
@@ -97,15 +98,8 @@ class Module(Called, State):
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients of all parameters, or make them zeros."""
         for p in self.parameters():
-            if p.grad is None:
-                continue
-            if set_to_none:
-                p.grad = None
-            elif p.grad.grad_fn is not None:
-                p.grad = p.grad.detach().zero_()
-            else:
-                p.grad.requires_grad_(False)
-                p.grad.zero_()
+            if p.grad is not None:  # read, because it warns of one that is no leaf
+                zero_grad(p, set_to_none)
 
     def apply(self, fn):
         """Call `fn` with every module below and then this one; returns the module."""
@@ -149,14 +143,7 @@ class Module(Called, State):
     def to(self, *args, dtype=None, device=None, non_blocking: bool = False, memory_format=None):
         """`to(device)`, `to(dtype)`, `to(device, dtype)` or `to(tensor)`, for all floating point parameters and buffers;
         returns the module."""
-        for a in args:
-            if isinstance(a, dtypes.DType):
-                dtype = a
-            elif isinstance(a, Tensor):
-                dtype = a.dtype
-            elif not isinstance(a, bool):
-                device = a
-        check_device(device)
+        dtype = wanted_dtype(args, dtype, device)
         if dtype is None:
             return self
         if not dtype.is_floating_point and not dtype.is_complex:

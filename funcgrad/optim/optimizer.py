@@ -15,6 +15,7 @@ from ..engine import enable_grad, no_grad
 from ..engine.modes import set_grad_enabled
 from ..tape import local, stats
 from ..tensor import Tensor
+from ..tensor.tensor import typename, zero_grad
 from ..utils.hooks import Hooks, RemovableHandle, register
 from .rule import Rule, record_step
 
@@ -104,7 +105,7 @@ class Optimizer:
         self._take_names(param_group)
         for p in param_group["params"]:
             if not isinstance(p, Tensor):
-                raise TypeError(f"optimizer can only optimize Tensors, but one of the params is {_typename(p)}")
+                raise TypeError(f"optimizer can only optimize Tensors, but one of the params is {typename(p)}")
             if not self.defaults.get("differentiable") and not (p.is_leaf or p.retains_grad):
                 raise ValueError("can't optimize a non-leaf Tensor")
         for name, default in self.defaults.items():
@@ -156,16 +157,7 @@ class Optimizer:
         """Forget the gradients of all parameters, or make them zeros."""
         for group in self.param_groups:
             for p in group["params"]:
-                leaf = p._leaf
-                if leaf is None or leaf.grad is None:
-                    continue
-                if set_to_none:
-                    leaf.grad = None
-                elif leaf.grad.grad_fn is not None:
-                    leaf.grad = leaf.grad.detach().zero_()
-                else:
-                    leaf.grad.requires_grad_(False)
-                    leaf.grad.zero_()
+                zero_grad(p, set_to_none)
 
     def register_step_pre_hook(self, hook) -> RemovableHandle:
         """Call `hook(optimizer, args, kwargs)` before each step; a tuple (args, kwargs) it returns is used instead."""
@@ -311,8 +303,3 @@ def _taken(kept, p: Tensor, name: str | None = None):
     if isinstance(kept, list | tuple):
         return type(kept)(_taken(v, p) for v in kept)
     return deepcopy(kept)
-
-
-def _typename(x) -> str:
-    kind = type(x)
-    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"

@@ -1,4 +1,5 @@
-"""From Python's and NumPy's data to one NumPy array in PyTorch's dtype: nested sequences, scalars, arrays.
+"""From Python's and NumPy's data to one NumPy array in PyTorch's dtype: nested sequences, scalars, arrays; and dtypes
+from what was given as one.
 
 Knows dtypes, NumPy and that a Tensor can be read. Must not know the tape.
 """
@@ -10,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from .. import dtypes
+from ..device import check_device
 from ..dtypes import DType
 from .tensor import Tensor
 
@@ -23,6 +25,20 @@ def as_dtype(dtype, name: str = "tensor") -> DType | None:
     if dtype.__class__ is type and dtype in _PYTHON:
         return _PYTHON[dtype]
     raise TypeError(f"{name}(): argument 'dtype' must be torch.dtype, not {type(dtype).__name__}")
+
+
+def wanted_dtype(args: tuple, dtype: DType | None, device) -> DType | None:
+    """The dtype that the arguments of `to` ask for, in whatever order; None for the one there is. Refuses a device that
+    Tensors do not live on."""
+    for a in args:
+        if isinstance(a, DType):
+            dtype = a
+        elif isinstance(a, Tensor):
+            dtype = a.dtype
+        elif not isinstance(a, bool):
+            device = a
+    check_device(device)
+    return dtype
 
 
 def of_numpy(dtype: np.dtype) -> DType:

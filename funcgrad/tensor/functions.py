@@ -15,6 +15,7 @@ from ..ops.pieces import section_bounds
 from .alias import check_writable, make_view, write
 from .call import call
 from .create import tensor
+from .data import wanted_dtype
 from .tensor import Tensor, c_name, value_of
 from .variants import METHODS, NAMES, composite, in_order, into, make
 
@@ -222,14 +223,7 @@ def einsum(equation, *operands):
 @composite("m")
 def to(self, *args, dtype=None, device=None, non_blocking=False, copy=False, memory_format=None):
     """`to(dtype)`, `to(device)`, `to(device, dtype)` or `to(other)`; the tensor itself if nothing changes."""
-    for a in args:
-        if isinstance(a, dtypes.DType):
-            dtype = a
-        elif isinstance(a, Tensor):
-            dtype = a.dtype
-        elif not isinstance(a, bool):
-            device = a
-    check_device(device)
+    dtype = wanted_dtype(args, dtype, device)
     if dtype is None or dtype is self.dtype:
         return self.clone() if copy else self
     if self.dtype.is_complex and not dtype.is_complex and dtype is not dtypes.bool_:

@@ -237,6 +237,17 @@ def c_name(d: dtypes.DType) -> str:
     return {**names, **complexes}.get(d.legacy, d.name)
 
 
+def typename(x) -> str:
+    """The name of the class of `x`, or of the class `x`, as PyTorch's messages have it."""
+    if type(x) is Tensor:
+        return x.type()
+    kind = x if isinstance(x, type) else type(x)
+    where = kind.__module__ or ""
+    if where.startswith("funcgrad"):
+        where = where.replace("funcgrad", "torch", 1)
+    return kind.__qualname__ if where in ("", "builtins") else f"{where}.{kind.__qualname__}"
+
+
 def waited(array):
     """`array`, once it is there; the wait is counted."""
     if array.__class__ is not np.ndarray and not isinstance(array, Tracer):
@@ -288,6 +299,20 @@ def leaf_of(t: Tensor) -> Leaf:
 
         t._leaf = Leaf(weakref.ref(t))
     return t._leaf
+
+
+def zero_grad(t: Tensor, set_to_none: bool) -> None:
+    """Forget the gradient of a parameter, or make it zeros without a history."""
+    leaf = t._leaf
+    if leaf is None or leaf.grad is None:
+        return
+    if set_to_none:
+        leaf.grad = None
+    elif leaf.grad.grad_fn is not None:
+        leaf.grad = leaf.grad.detach().zero_()
+    else:
+        leaf.grad.requires_grad_(False)
+        leaf.grad.zero_()
 
 
 def set_requires_grad(t: Tensor, wanted: bool) -> None:
