@@ -238,14 +238,14 @@ def c_name(d: dtypes.DType) -> str:
 
 
 def typename(x) -> str:
-    """The name of the class of `x`, or of the class `x`, as PyTorch's messages have it."""
+    """The name of the class of `x`, or of the class or function `x` itself, as PyTorch's messages have it."""
     if type(x) is Tensor:
         return x.type()
-    kind = x if isinstance(x, type) else type(x)
-    where = kind.__module__ or ""
+    named = x if hasattr(x, "__qualname__") else type(x)
+    where = getattr(named, "__module__", None) or ""
     if where.startswith("funcgrad"):
         where = where.replace("funcgrad", "torch", 1)
-    return kind.__qualname__ if where in ("", "builtins") else f"{where}.{kind.__qualname__}"
+    return named.__qualname__ if where in ("", "builtins") else f"{where}.{named.__qualname__}"
 
 
 def waited(array):
