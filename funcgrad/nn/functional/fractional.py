@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from ...random import rand
 from ...tensor import NAMES, Tensor, composite
+from .shared import ntuple
 
 T = NAMES["torch"]
 
@@ -28,12 +29,11 @@ def _pool(n: int):
         """(the largest element of each window, its index among all of its channel)."""
         if output_size is None and output_ratio is None:
             raise ValueError(f"fractional_max_pool{n}d requires specifying either an output_size or an output_ratio")
-        each = lambda x: (x,) * n if isinstance(x, int | float) else tuple(x)  # noqa: E731
         alone = input.ndim == n + 1
         x = input.unsqueeze(0) if alone else input
-        space, kernel = x.shape[2:], each(kernel_size)
-        size = each(output_size) if output_size is not None else tuple(
-            int(s * r) for s, r in zip(space, each(output_ratio), strict=True)
+        space, kernel = x.shape[2:], ntuple(kernel_size, n)
+        size = ntuple(output_size, n) if output_size is not None else tuple(
+            int(s * r) for s, r in zip(space, ntuple(output_ratio, n), strict=True)
         )
         for s, k, o in zip(space, kernel, size, strict=True):
             if o + k - 1 > s:

@@ -9,7 +9,7 @@ from ...op import REGISTRY
 from ...tensor import NAMES, composite
 from ...tensor.call import call
 from ...tensor.variants import _ints
-from .shared import row
+from .shared import ntuple, row
 
 T, F = NAMES["torch"], NAMES["F"]
 
@@ -52,7 +52,7 @@ def _lp_pool(n: int):
         if norm_type in (float("inf"), -float("inf")):
             sign = 1 if norm_type > 0 else -1
             return sign * F[f"max_pool{n}d"](sign * input.abs(), kernel_size, stride, 0, 1, ceil_mode)
-        kernel = (kernel_size,) * n if isinstance(kernel_size, int) else tuple(kernel_size)
+        kernel = ntuple(kernel_size, n)
         mean = F[f"avg_pool{n}d"](input.pow(norm_type), kernel, _stride(stride), 0, ceil_mode)
         count = 1
         for k in kernel:

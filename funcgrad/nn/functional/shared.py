@@ -1,4 +1,5 @@
-"""What several files of functions need: numbers that are known already, reductions, deprecated flags.
+"""What several files of functions, and layers, need: numbers that are known already, sizes given once for all dimensions,
+reductions, deprecated flags.
 
 Knows the Tensor. Must not know any particular function.
 """
@@ -6,6 +7,7 @@ Knows the Tensor. Must not know any particular function.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -26,6 +28,11 @@ def known(t: Tensor) -> np.ndarray | None:
     """The numbers of `t` if they lie on the host; looking at others would make a run."""
     array = known_array(value_of(t))
     return array if array.__class__ is np.ndarray else None
+
+
+def ntuple(x, n: int) -> tuple:
+    """`x` for each of n dimensions."""
+    return tuple(x) if isinstance(x, Iterable) else (x,) * n
 
 
 def written(t: Tensor, result: Tensor) -> Tensor:

@@ -6,10 +6,11 @@ import math
 
 from .. import functional as F
 from .. import init
+from ..functional.shared import ntuple
 from ..lazy import Lazy
 from ..module import Module
 from ..parameter import UninitializedParameter
-from .make import ntuple, parameter
+from .make import parameter
 
 __all__ = [
     "Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d", "LazyConv1d", "LazyConv2d",

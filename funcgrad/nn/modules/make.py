@@ -1,8 +1,6 @@
-"""What layers are made with: parameters whose numbers are still to be set, and sizes given once for all dimensions."""
+"""What layers are made with: parameters whose numbers are still to be set."""
 
 from __future__ import annotations
-
-from collections.abc import Iterable
 
 import numpy as np
 
@@ -13,7 +11,7 @@ from ...tensor import Tensor
 from ...tensor.tensor import wrap
 from ..parameter import Parameter
 
-__all__ = ["empty", "ntuple", "parameter"]
+__all__ = ["empty", "parameter"]
 
 
 def empty(*shape: int, device=None, dtype=None) -> Tensor:
@@ -26,8 +24,3 @@ def empty(*shape: int, device=None, dtype=None) -> Tensor:
 def parameter(*shape: int, device=None, dtype=None) -> Parameter:
     """A Parameter of that shape; its layer sets its numbers."""
     return Parameter(empty(*shape, device=device, dtype=dtype))
-
-
-def ntuple(x, n: int) -> tuple:
-    """`x` for each of n dimensions."""
-    return tuple(x) if isinstance(x, Iterable) else (x,) * n

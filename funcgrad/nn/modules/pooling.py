@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .. import functional as F
+from ..functional.shared import ntuple
 from ..module import Module
 
 __all__ = [
@@ -47,9 +48,9 @@ class _MaxPool(_Pool):
 class _MaxUnpool(_Pool):
     def __init__(self, kernel_size, stride=None, padding=0):
         super().__init__()
-        each = lambda x: (x,) * self.dims if isinstance(x, int) else tuple(x)  # noqa: E731
-        self.kernel_size, self.padding = each(kernel_size), each(padding)
-        self.stride = each(kernel_size if stride is None else stride)
+        n = self.dims
+        self.kernel_size, self.padding = ntuple(kernel_size, n), ntuple(padding, n)
+        self.stride = ntuple(kernel_size if stride is None else stride, n)
 
     def forward(self, input, indices, output_size=None):
         return self._function("max_unpool")(input, indices, self.kernel_size, self.stride, self.padding, output_size)
@@ -122,14 +123,14 @@ class _FractionalMaxPool(_Pool):
     def __init__(self, kernel_size, output_size=None, output_ratio=None, return_indices: bool = False,
                  _random_samples=None):  # fmt: skip
         super().__init__()
-        each = lambda x: (x,) * self.dims if isinstance(x, int | float) else tuple(x)  # noqa: E731
+        n = self.dims
         if output_size is None and output_ratio is None:
             raise ValueError(f"{self._get_name()} requires specifying either an output size, or a pooling ratio")
         if output_size is not None and output_ratio is not None:
             raise ValueError("only one of output_size and output_ratio may be specified")
-        self.kernel_size, self.return_indices = each(kernel_size), return_indices
-        self.output_size = None if output_size is None else each(output_size)
-        self.output_ratio = None if output_ratio is None else each(output_ratio)
+        self.kernel_size, self.return_indices = ntuple(kernel_size, n), return_indices
+        self.output_size = None if output_size is None else ntuple(output_size, n)
+        self.output_ratio = None if output_ratio is None else ntuple(output_ratio, n)
         if self.output_ratio is not None and not all(0 < r < 1 for r in self.output_ratio):
             raise ValueError(f"output_ratio must be between 0 and 1 (got {output_ratio})")
         self.register_buffer("_random_samples", _random_samples)

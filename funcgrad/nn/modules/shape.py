@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from .. import functional as F
+from ..functional.shared import ntuple
 from ..module import Module
-from .make import ntuple
 
 __all__ = [
     "ChannelShuffle", "CircularPad1d", "CircularPad2d", "CircularPad3d", "ConstantPad1d", "ConstantPad2d",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .make import ntuple
+from ..functional.shared import ntuple
 
 __all__: list[str] = []
 
