@@ -105,6 +105,7 @@ WAYS = {
     "zero_grad": lambda lib: (lambda n: (n(lib.tensor(X)).sum().backward(), n.zero_grad(set_to_none=False), [p.grad for p in n.parameters()])[2])(net(lib)),
     "gradient's dtype": lambda lib: (lambda n: (n(lib.tensor(X)).sum().backward(), n.double(), str(n.one.scale.grad.dtype))[2])(net(lib)),
     "reassigned": lambda lib: (lambda n: (setattr(n.one, "scale", lib.nn.Parameter(lib.zeros(3))), setattr(n.one, "seen", lib.ones(())), n.one.state_dict())[2])(net(lib)),
+    "named before": lambda lib: [early(lib, *layer) for layer in (("Linear", 2, 2), ("Conv1d", 2, 2, 1), ("LayerNorm", 2), ("GRUCell", 2, 2))],
     "param to module": lambda lib: (lambda n: (setattr(n.one, "layer", lib.nn.Parameter(lib.zeros(1))), [k for k in n.one.state_dict()])[1])(net(lib)),
     "buffer class": lambda lib: (lambda m: (setattr(m, "b", lib.nn.Buffer(lib.ones(1), persistent=False)), list(m.state_dict()), [n for n, _ in m.named_buffers()])[1:])(lib.nn.Module()),
     "sequential": lambda lib: sequential(lib),
@@ -369,6 +370,16 @@ def initial(lib):
         seen.append(f(lib.empty(3, 5)))
     seen.append(i.dirac_(lib.empty(4, 2, 3), groups=2))
     return [*seen, lib.rand(2), i.calculate_gain("leaky_relu", 0.2)]
+
+
+def early(lib, name, *args):
+    """The names of the parameters of a layer that has attributes of these names before it is one."""
+    class Early(getattr(lib.nn, name)):
+        def __init__(self):
+            self.bias = self.bias_ih = True
+            super().__init__(*args)
+
+    return [k for k, _ in Early().named_parameters()]
 
 
 @pytest.mark.parametrize("name", WAYS)

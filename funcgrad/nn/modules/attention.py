@@ -6,7 +6,7 @@ from .. import functional as F
 from .. import init
 from ..module import Module
 from .linear import NonDynamicallyQuantizableLinear
-from .make import parameter
+from .make import assign, parameter
 
 __all__ = ["MultiheadAttention"]
 
@@ -46,7 +46,7 @@ class MultiheadAttention(Module):
             self.in_proj_weight = parameter(3 * embed_dim, embed_dim, **how)
             for name in ("q_proj_weight", "k_proj_weight", "v_proj_weight"):
                 self.register_parameter(name, None)
-        self.register_parameter("in_proj_bias", parameter(3 * embed_dim, **how) if bias else None)
+        assign(self, "in_proj_bias", parameter(3 * embed_dim, **how) if bias else None)
         self.out_proj = NonDynamicallyQuantizableLinear(embed_dim, embed_dim, bias=bias, **how)
         if add_bias_kv:
             self.bias_k, self.bias_v = parameter(1, 1, embed_dim, **how), parameter(1, 1, embed_dim, **how)

@@ -10,7 +10,7 @@ from ..functional.shared import ntuple
 from ..lazy import Lazy
 from ..module import Module
 from ..parameter import UninitializedParameter
-from .make import parameter
+from .make import assign, parameter
 
 __all__ = [
     "Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d", "LazyConv1d", "LazyConv2d",
@@ -70,11 +70,9 @@ class _Conv(Module):
         return (*channels, *self.kernel_size)
 
     def _own_parameters(self, bias: bool, device, dtype) -> None:
-        self.weight = parameter(*self._shape(), device=device, dtype=dtype)
-        if bias:
-            self.bias = parameter(self.out_channels, device=device, dtype=dtype)
-        else:
-            self.register_parameter("bias", None)
+        how = {"device": device, "dtype": dtype}
+        self.weight = parameter(*self._shape(), **how)
+        assign(self, "bias", parameter(self.out_channels, **how) if bias else None)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -209,11 +207,9 @@ class _LazyConv(Lazy):
         self.out_channels = out_channels
 
     def _own_parameters(self, bias: bool, device, dtype) -> None:
-        self.weight = UninitializedParameter(device=device, dtype=dtype)
-        if bias:
-            self.bias = UninitializedParameter(device=device, dtype=dtype)
-        else:
-            self.register_parameter("bias", None)
+        how = {"device": device, "dtype": dtype}
+        self.weight = UninitializedParameter(**how)
+        assign(self, "bias", UninitializedParameter(**how) if bias else None)
 
     def reset_parameters(self) -> None:
         if not self.has_uninitialized_params() and self.in_channels != 0:

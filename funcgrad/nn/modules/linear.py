@@ -9,7 +9,7 @@ from .. import init
 from ..lazy import Lazy
 from ..module import Module
 from ..parameter import UninitializedParameter
-from .make import parameter
+from .make import assign, parameter
 
 __all__ = ["Bilinear", "Identity", "LazyLinear", "Linear", "NonDynamicallyQuantizableLinear"]
 
@@ -37,11 +37,9 @@ class Linear(Module):
     def __init__(self, in_features: int, out_features: int, bias: bool = True, device=None, dtype=None):
         super().__init__()
         self.in_features, self.out_features = in_features, out_features
-        self.weight = parameter(out_features, in_features, device=device, dtype=dtype)
-        if bias:
-            self.bias = parameter(out_features, device=device, dtype=dtype)
-        else:
-            self.register_parameter("bias", None)
+        how = {"device": device, "dtype": dtype}
+        self.weight = parameter(out_features, in_features, **how)
+        assign(self, "bias", parameter(out_features, **how) if bias else None)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -75,11 +73,9 @@ class Bilinear(Module):
         if in1_features <= 0:
             raise ValueError(f"in1_features must be > 0, but got {in1_features}")
         self.in1_features, self.in2_features, self.out_features = in1_features, in2_features, out_features
-        self.weight = parameter(out_features, in1_features, in2_features, device=device, dtype=dtype)
-        if bias:
-            self.bias = parameter(out_features, device=device, dtype=dtype)
-        else:
-            self.register_parameter("bias", None)
+        how = {"device": device, "dtype": dtype}
+        self.weight = parameter(out_features, in1_features, in2_features, **how)
+        assign(self, "bias", parameter(out_features, **how) if bias else None)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

@@ -9,9 +9,10 @@ from ...device import check_device
 from ...tape import constant
 from ...tensor import Tensor
 from ...tensor.tensor import wrap
+from ..module import Module
 from ..parameter import Parameter
 
-__all__ = ["empty", "parameter"]
+__all__ = ["assign", "empty", "parameter"]
 
 
 def empty(*shape: int, device=None, dtype=None) -> Tensor:
@@ -24,3 +25,11 @@ def empty(*shape: int, device=None, dtype=None) -> Tensor:
 def parameter(*shape: int, device=None, dtype=None) -> Parameter:
     """A Parameter of that shape; its layer sets its numbers."""
     return Parameter(empty(*shape, device=device, dtype=dtype))
+
+
+def assign(layer: Module, name: str, made: Parameter | None) -> None:
+    """`layer.name = made`; without one the name is that of a parameter all the same."""
+    if made is None:
+        layer.register_parameter(name, None)
+    else:
+        setattr(layer, name, made)

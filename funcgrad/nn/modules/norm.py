@@ -13,7 +13,7 @@ from .. import init
 from ..lazy import Lazy
 from ..module import Module
 from ..parameter import UninitializedBuffer, UninitializedParameter
-from .make import empty, parameter
+from .make import assign, empty, parameter
 
 __all__ = [
     "BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "CrossMapLRN2d", "GroupNorm", "InstanceNorm1d", "InstanceNorm2d",
@@ -36,8 +36,8 @@ class _Running(Module):
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.affine, self.track_running_stats = affine, track_running_stats
         how = {"device": device, "dtype": dtype}
-        self.register_parameter("weight", parameter(num_features, **how) if affine else None)
-        self.register_parameter("bias", parameter(num_features, **how) if affine and bias else None)
+        assign(self, "weight", parameter(num_features, **how) if affine else None)
+        assign(self, "bias", parameter(num_features, **how) if affine and bias else None)
         track = track_running_stats
         self.register_buffer("running_mean", empty(num_features, **how) if track else None)
         self.register_buffer("running_var", empty(num_features, **how) if track else None)
@@ -251,8 +251,8 @@ class LayerNorm(Module):
         shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
         self.normalized_shape, self.eps, self.elementwise_affine = shape, eps, elementwise_affine
         how = {"device": device, "dtype": dtype}
-        self.register_parameter("weight", parameter(*shape, **how) if elementwise_affine else None)
-        self.register_parameter("bias", parameter(*shape, **how) if elementwise_affine and bias else None)
+        assign(self, "weight", parameter(*shape, **how) if elementwise_affine else None)
+        assign(self, "bias", parameter(*shape, **how) if elementwise_affine and bias else None)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -281,8 +281,7 @@ class RMSNorm(Module):
         super().__init__()
         shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
         self.normalized_shape, self.eps, self.elementwise_affine = shape, eps, elementwise_affine
-        own = parameter(*shape, device=device, dtype=dtype) if elementwise_affine else None
-        self.register_parameter("weight", own)
+        assign(self, "weight", parameter(*shape, device=device, dtype=dtype) if elementwise_affine else None)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -309,8 +308,8 @@ class GroupNorm(Module):
             )
         self.num_groups, self.num_channels, self.eps, self.affine = num_groups, num_channels, eps, affine
         how = {"device": device, "dtype": dtype}
-        self.register_parameter("weight", parameter(num_channels, **how) if affine else None)
-        self.register_parameter("bias", parameter(num_channels, **how) if affine and bias else None)
+        assign(self, "weight", parameter(num_channels, **how) if affine else None)
+        assign(self, "bias", parameter(num_channels, **how) if affine and bias else None)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

@@ -10,7 +10,7 @@ from ...tensor import NAMES, Tensor
 from .. import init
 from ..module import Module
 from ..utils.rnn import PackedSequence
-from .make import parameter
+from .make import assign, parameter
 
 __all__ = ["GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "RNNBase", "RNNCell", "RNNCellBase"]
 
@@ -271,8 +271,8 @@ class RNNCellBase(Module):
         gates, how = num_chunks * hidden_size, {"device": device, "dtype": dtype}
         self.weight_ih = parameter(gates, input_size, **how)
         self.weight_hh = parameter(gates, hidden_size, **how)
-        self.register_parameter("bias_ih", parameter(gates, **how) if bias else None)
-        self.register_parameter("bias_hh", parameter(gates, **how) if bias else None)
+        assign(self, "bias_ih", parameter(gates, **how) if bias else None)
+        assign(self, "bias_hh", parameter(gates, **how) if bias else None)
         self.reset_parameters()
 
     reset_parameters = RNNBase.reset_parameters
