@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from .parameter import is_lazy
 
-__all__ = ["Lazy"]
+__all__ = ["Lazy", "LazyLayer", "lazy_kind"]
 
 
 class Lazy:
@@ -32,6 +32,23 @@ class Lazy:
         for name, x in self._own_state().items():
             if x is not None:
                 destination[prefix + name] = x if is_lazy(x) or keep_vars else x.detach()
+
+
+class LazyLayer(Lazy):
+    """A Lazy layer with a number that its first input says, in the field `_learns`; 0 before."""
+
+    _learns: str
+
+    def reset_parameters(self) -> None:
+        """Draw the parameters anew, once there are any."""
+        if not self.has_uninitialized_params() and getattr(self, self._learns) != 0:
+            super().reset_parameters()
+
+
+def lazy_kind(base: type[LazyLayer], like: type) -> type:
+    """The layer `like` that learns what `base` does."""
+    doc = f"{like.__name__} that learns `{base._learns}` from its first input."
+    return type("Lazy" + like.__name__, (base, like), {"cls_to_become": like, "__doc__": doc, "__module__": base.__module__})
 
 
 def _load(module, state_dict, prefix, *_rest) -> None:

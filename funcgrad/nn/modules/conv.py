@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 from .. import functional as F
 from .. import init
 from ..functional.shared import ntuple
-from ..lazy import Lazy
+from ..lazy import LazyLayer, lazy_kind
 from ..module import Module
 from ..parameter import UninitializedParameter
 from .make import assign, parameter
@@ -199,8 +200,8 @@ class ConvTranspose3d(_Transposed):
     dims = 3
 
 
-class _LazyConv(Lazy):
-    """Learns `in_channels` from its first input."""
+class _LazyConv(LazyLayer):
+    _learns = "in_channels"
 
     def __init__(self, out_channels: int, kernel_size, *args, **kwargs):
         super().__init__(0, 0, kernel_size, *args, **kwargs)
@@ -210,10 +211,6 @@ class _LazyConv(Lazy):
         how = {"device": device, "dtype": dtype}
         self.weight = UninitializedParameter(**how)
         assign(self, "bias", UninitializedParameter(**how) if bias else None)
-
-    def reset_parameters(self) -> None:
-        if not self.has_uninitialized_params() and self.in_channels != 0:
-            super().reset_parameters()
 
     def initialize_parameters(self, input, *args, **kwargs) -> None:
         if not self.has_uninitialized_params():
@@ -232,12 +229,7 @@ class _LazyConv(Lazy):
         self.reset_parameters()
 
 
-def _lazy(like: type) -> type:
-    fields = {"cls_to_become": like, "__doc__": f"{like.__name__} that learns `in_channels` from its first input.",
-              "__module__": __name__}  # fmt: skip
-    return type("Lazy" + like.__name__, (_LazyConv, like), fields)
-
-
+_lazy = partial(lazy_kind, _LazyConv)
 LazyConv1d, LazyConv2d, LazyConv3d = map(_lazy, (Conv1d, Conv2d, Conv3d))
 LazyConvTranspose1d, LazyConvTranspose2d, LazyConvTranspose3d = map(
     _lazy, (ConvTranspose1d, ConvTranspose2d, ConvTranspose3d)

@@ -6,7 +6,7 @@ import math
 
 from .. import functional as F
 from .. import init
-from ..lazy import Lazy
+from ..lazy import LazyLayer
 from ..module import Module
 from ..parameter import UninitializedParameter
 from .make import assign, parameter
@@ -95,10 +95,10 @@ class Bilinear(Module):
         )
 
 
-class LazyLinear(Lazy, Linear):
+class LazyLinear(LazyLayer, Linear):
     """Linear that learns `in_features` from its first input."""
 
-    cls_to_become = Linear
+    cls_to_become, _learns = Linear, "in_features"
 
     def __init__(self, out_features: int, bias: bool = True, device=None, dtype=None):
         super().__init__(0, 0, False)
@@ -106,10 +106,6 @@ class LazyLinear(Lazy, Linear):
         self.out_features = out_features
         if bias:
             self.bias = UninitializedParameter(device=device, dtype=dtype)
-
-    def reset_parameters(self) -> None:
-        if not self.has_uninitialized_params() and self.in_features != 0:
-            super().reset_parameters()
 
     def initialize_parameters(self, input) -> None:
         if self.has_uninitialized_params():

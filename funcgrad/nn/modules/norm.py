@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from ... import dtypes
@@ -10,7 +12,7 @@ from ...tensor import NAMES
 from ...tensor.tensor import wrap
 from .. import functional as F
 from .. import init
-from ..lazy import Lazy
+from ..lazy import LazyLayer, lazy_kind
 from ..module import Module
 from ..parameter import UninitializedBuffer, UninitializedParameter
 from .make import assign, empty, parameter
@@ -199,8 +201,8 @@ class InstanceNorm3d(_InstanceNorm):
     spaces = (4, 5)
 
 
-class _LazyRunning(Lazy):
-    """Learns `num_features` from its first input."""
+class _LazyRunning(LazyLayer):
+    _learns = "num_features"
 
     def __init__(self, eps=1e-5, momentum=0.1, affine=True, track_running_stats=True, device=None, dtype=None, *, bias=True):
         super().__init__(0, eps, momentum, False, False, device, dtype)
@@ -214,10 +216,6 @@ class _LazyRunning(Lazy):
             self.running_mean, self.running_var = UninitializedBuffer(**how), UninitializedBuffer(**how)
             self.num_batches_tracked = empty(device=device, dtype=dtypes.int64)
 
-    def reset_parameters(self) -> None:
-        if not self.has_uninitialized_params() and self.num_features != 0:
-            super().reset_parameters()
-
     def initialize_parameters(self, input) -> None:
         if self.has_uninitialized_params():
             self.num_features = input.shape[1]
@@ -227,15 +225,8 @@ class _LazyRunning(Lazy):
             self.reset_parameters()
 
 
-def _lazy(like: type) -> type:
-    fields = {"cls_to_become": like, "__doc__": f"{like.__name__} that learns `num_features` from its first input.",
-              "__module__": __name__}  # fmt: skip
-    return type("Lazy" + like.__name__, (_LazyRunning, like), fields)
-
-
+_lazy = partial(lazy_kind, _LazyRunning)
 LazyBatchNorm1d, LazyBatchNorm2d, LazyBatchNorm3d = map(_lazy, (BatchNorm1d, BatchNorm2d, BatchNorm3d))
-
-
 LazyInstanceNorm1d, LazyInstanceNorm2d, LazyInstanceNorm3d = map(_lazy, (InstanceNorm1d, InstanceNorm2d, InstanceNorm3d))
 
 
