@@ -166,7 +166,7 @@ class Variant:
         return any(id(t._storage) in mine for t in given)
 
     def replay(self, given, values: list | None = None, first: Capture | None = None):
-        """What the function returns, once every Tensor that it writes has its new Value. When the program raises, nothing
+        """What the function returns, once every Tensor that it writes has its new Value. If the program raises, nothing
         has changed. `values`: of `state`, in a list of its own."""
         events = [self._event(e, first) for e in self.events] if self.events else ()
         p = self.program
