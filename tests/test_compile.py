@@ -529,3 +529,31 @@ def test_a_compiled_module_is_a_module():
         for _ in range(2):
             assert torch.equal(net(x), want)
     assert net.forward._replayed == 1
+
+
+@pytest.mark.parametrize("make", [emptied_after, plain, scheduled, drawing], ids=lambda f: f.__name__)
+def test_several_steps_are_one_loop(make):
+    """The same as one by one: losses, parameters, moments, the schedule, draws; one program from the second call on."""
+    found = []
+    for steps in (None, 4):
+        torch.manual_seed(0)
+        net = Net(p=0.5)
+        opt = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
+        step = torch.compile(make(net, opt), steps=steps)
+        data = batches(12)
+        if steps is None:
+            losses = [step(x, y).item() for x, y in data]
+        else:
+            losses = []
+            for i in range(0, 12, 4):
+                xs, ys = (torch.stack(t) for t in zip(*data[i : i + 4], strict=True))
+                runs = stats.runs
+                losses += step(xs, ys).tolist()
+                assert i == 0 or stats.runs - runs == 2  # the stacking is one of them
+            assert len(step._loops) >= 1
+        state = {k: v.numpy() for k, v in net.state_dict().items()}
+        found.append((losses, state, opt.param_groups[0]["lr"], [p._version for p in net.parameters()],
+                      torch.rand(2).tolist()))  # fmt: skip
+    same(*found)
+    with pytest.raises(ValueError, match="stacked"):
+        step(data[0][0], data[0][1])

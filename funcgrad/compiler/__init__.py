@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from ..nn.module import Module
 from ..tape import local
-from .compiled import Compiled
+from .compiled import Compiled, Rounds
 from .module import OptimizedModule
 
 __all__ = ["compile", "disable", "is_compiling"]
 
 
 def compile(model=None, *, fullgraph: bool | None = None, dynamic: bool | None = None, backend: str = "xla",
-            mode: str | None = None, options: dict | None = None, disable: bool = False):  # fmt: skip
+            mode: str | None = None, options: dict | None = None, disable: bool = False,
+            steps: int | None = None):  # fmt: skip
     """`model`, a function or a Module, recorded on its first call and replayed from then on: one program, and no Python
     in between. As a decorator too.
 
@@ -27,6 +28,8 @@ def compile(model=None, *, fullgraph: bool | None = None, dynamic: bool | None =
     fullgraph  True: looking at a number inside raises RuntimeError. False: such a function runs its Python each time.
                By default True for functions and False for Modules.
     disable    give `model` back as it is
+    steps      of a function: each call takes so many steps, of Tensors stacked along a new first dimension, and gives
+               their results stacked; from the second call on as one loop in one program
 
     dynamic, backend, mode and options are accepted and change nothing. A function whose results can be differentiated
     by a later `backward()`, or which leaves Tensors behind that it does not return, runs its Python each time.
@@ -45,11 +48,13 @@ def compile(model=None, *, fullgraph: bool | None = None, dynamic: bool | None =
     [3.0, 0.0, 0.0]
     """
     if model is None:
-        return lambda model: compile(model, fullgraph=fullgraph, disable=disable)
+        return lambda model: compile(model, fullgraph=fullgraph, disable=disable, steps=steps)
     if not callable(model):
         raise RuntimeError(f"torch.compile: expected a function or a Module, got {type(model).__name__}")
-    if disable or isinstance(model, Compiled | OptimizedModule):
+    if disable or isinstance(model, Compiled | Rounds | OptimizedModule):
         return model
+    if steps is not None:
+        return Rounds(model, fullgraph is False, steps)
     if isinstance(model, Module):
         return OptimizedModule(model, not fullgraph)
     return Compiled(model, fullgraph is False)

@@ -175,6 +175,10 @@ class Capture:
         found.update((id(t), t) for _, t in written)
         return list(found.values())
 
+    def steady(self, grads: list) -> bool:
+        """Whether the same Tensors have a gradient afterwards as before, as another round would find them."""
+        return all((self.grads.get(t) is None) == (s is None) for t, s in grads)
+
     def slot(self, v) -> int:
         if v.tape is self.tape or (v.__class__ is LeafValue and v.home is self.tape):
             return v.slot

@@ -16,10 +16,11 @@ import numpy as np
 from ..engine import going_on
 from ..func.tree import flatten, unflatten
 from ..nn.module import Module
-from ..tape import RecompileWarning, fresh, local, run, stats
+from ..op import REGISTRY
+from ..tape import RecompileWarning, fresh, local, record, run, spec, stats
 from ..tape.where import user_line
 from ..tensor import Tensor
-from ..tensor.tensor import value_of
+from ..tensor.tensor import value_of, wrap
 from .capture import LOOKED, Capture, NotReplayed
 from .guards import TooMuch
 from .variant import Variant
@@ -166,6 +167,54 @@ class Compiled:
 
     def __repr__(self) -> str:
         return f"<compiled {self._fn!r}>"
+
+
+class Rounds:
+    """`fn` for several steps at once, of arguments stacked along a new first dimension: one loop in one program.
+
+    The first call is step by step, which is what the loop is then made from.
+    """
+
+    def __init__(self, fn, looks: bool, rounds: int):
+        self._one, self._rounds = Compiled(fn, looks), rounds
+        self._loops: dict[Variant, Variant | None] = {}
+        functools.update_wrapper(self, fn)
+
+    def __get__(self, instance, owner=None):
+        return self if instance is None else functools.partial(self, instance)
+
+    def __call__(self, *args, **kwargs):
+        given, others = _split(args, kwargs)
+        for t in given:
+            if not t.ndim or t.shape[0] != self._rounds:
+                raise ValueError(
+                    f"compile: steps={self._rounds}, so each Tensor comes as {self._rounds} of them stacked; got one "
+                    f"of shape {list(t.shape)}"
+                )
+        if local.whole is None and local.body is None and local.traced is None and not going_on():
+            _settle(given)
+            specs = tuple([spec(s.shape[1:], s.dtype, s.needs) for s in map(_spec, given)])
+            key = (others, local.tape.trace, specs, _same(given))
+            for for_, variant in self._one._variants:
+                if for_ == key and self._one._fits(variant, given) is not None:
+                    if variant not in self._loops:
+                        self._loops[variant] = variant.loop(self._rounds)
+                    if self._loops[variant] is not None:
+                        return self._loops[variant].replay(given)
+        return self._step_by_step(args, kwargs)
+
+    def _step_by_step(self, args: tuple, kwargs: dict):
+        leaves, structure = flatten((args, kwargs))
+        found = []
+        for i in range(self._rounds):
+            a, k = unflatten(structure, [t[i].detach() if isinstance(t, Tensor) else t for t in leaves])
+            found.append(flatten(self._one(*a, **k)))
+        columns = zip(*(made for made, _ in found), strict=True)
+        return unflatten(found[0][1], [_stacked(c) if isinstance(c[0], Tensor) else c[0] for c in columns])
+
+
+def _stacked(tensors) -> Tensor:
+    return wrap(record(REGISTRY["stack"], [value_of(t.detach()) for t in tensors], {"dim": 0}))
 
 
 def _split(args: tuple, kwargs: dict) -> tuple[list, object]:

@@ -7,6 +7,7 @@ Where somebody else still holds such an array, a copy is given up instead.
 
 from __future__ import annotations
 
+import copy
 from itertools import islice, repeat
 from operator import attrgetter, is_, itemgetter
 from sys import getrefcount
@@ -17,9 +18,9 @@ import numpy as np
 
 from .. import dtypes
 from ..engine import no_grad
-from ..tape import INPUT, LeafValue, Value, computed, leaf_value, stats
+from ..tape import INPUT, LeafValue, Value, computed, leaf_value, reasons, stats
 from ..tape.plan import exactly
-from ..tape.program import settings
+from ..tape.program import lower_loop, settings
 from ..tape.run import finish
 from ..tape.transaction import Uninterrupted
 from ..tensor import Tensor
@@ -56,27 +57,31 @@ class Variant:
     """
 
     def __init__(self, capture: Capture, results: list):
-        self.root, self.guards, self.steps = capture.root, capture.guards, capture.steps
-        self.settings, self.tape = settings(), capture.tape
-        before = capture.before
-        self.specs = [before[t].spec for t in capture.tensors]
-        written, grads, keys = capture.written(), capture.new_grads(), capture.new_keys()
+        self.root, self.guards, self.steps, self.rounds = capture.root, capture.guards, capture.steps, None
+        self.settings, self.tape, self.events = settings(), capture.tape, capture.events
+        self._line, self._why, before = capture.line, capture.why, capture.before
+        who = lambda t: capture.argument.get(t, t)  # noqa: E731
+        written, grads, self._keys = capture.written(), capture.new_grads(), capture.new_keys()
         self.results = [self._result(t, capture) for t in results]
-        made = [r[1] for r in self.results if r[0] == "new"]
-        outputs = [w[1] for w in written] + [g[1] for g in grads if g[1] is not None] + [k[1] for k in keys] + made
         inputs = [t.first for t in self.tape.trace.steps() if t.kind is INPUT]
-        source = dict(zip(inputs, capture.sources(inputs), strict=True))
-        names = [_name(s) for s in source.values()]
-        replaced = {("tensor", id(t)) for t, _, _, leaf in written if leaf == (before[t].__class__ is LeafValue)}
-        replaced |= {("key", id(g)) for g, _ in keys}
-        free = frozenset(i for i, s in source.items() if _name(s) in replaced and names.count(_name(s)) == 1)
-        self.program = p = exactly(self.tape.trace, tuple(sorted(set(outputs))), free, capture.line, capture.why)
-        at = {slot: i for i, slot in enumerate(p.outputs)}
-        self.keys = [(g, at[s]) for g, s in keys]
-        self.results = [(*r, at[r[1]]) if r[0] == "new" else r for r in self.results]
-        self._inputs(capture, source)
-        self._targets(capture, written, grads, at)
-        self._events(capture)
+        self._source = dict(zip(inputs, capture.sources(inputs), strict=True))
+        read = [x for kind, x in self._source.values() if kind == "tensor"]
+        self._specs = {id(t): (before[t].spec, type(before[t])) for t in read}
+        self._arguments = len(capture.tensors)
+        owners = capture.owner_of_grad
+        alike = (t for t, _, _, leaf in written if leaf == (before[t].__class__ is LeafValue))
+        self._replaced = {_name(("tensor", t)) for t in alike}
+        self._written = [(who(t), s, n, leaf) for t, s, n, leaf in written if t not in owners]
+        self._grads = [(who(owners[t]), s, True) for t, s, _, _ in written if t in owners]
+        self._grads += [(who(t), s, False) for t, s in grads]
+        relied = capture.relied(grads)
+        self.relied = [t for t in relied if t not in capture.argument]
+        self.no_grad = [capture.grads.get(t) is None for t in self.relied]
+        self.relied_arguments = [(who(t), capture.grads.get(t) is None) for t in relied if t in capture.argument]
+        self._steady = capture.steady(grads)
+        for t in self.relied:
+            leaf_of(t)
+        self._once()
 
     def _result(self, t: Tensor, capture: Capture) -> tuple:
         """("argument", number), ("same", Tensor) or ("new", slot, Spec)."""
@@ -89,53 +94,72 @@ class Variant:
         v = value_of(t)
         return ("new", capture.slot(v), v.spec)
 
-    def _inputs(self, capture: Capture, source: dict) -> None:
-        p = self.program
-        needed = [source[s] for s in p.order]
-        given = {id(source[s][1]) for s in p.donated if source[s][0] == "tensor"}
-        state = {id(s[1]): s[1] for s in needed if s[0] == "tensor"}
+    def _once(self) -> None:
+        """The program of one round."""
+        outputs = {*self._targets().values(), *(r[1] for r in self.results if r[0] == "new")}
+        names = [_name(s) for s in self._source.values()]
+        mine = self._replaced | {_name(("key", g)) for g, _ in self._keys}
+        free = frozenset(i for i, s in self._source.items() if _name(s) in mine and names.count(_name(s)) == 1)
+        self.program = p = exactly(self.tape.trace, tuple(sorted(outputs)), free, self._line, self._why)
+        at = {slot: i for i, slot in enumerate(p.outputs)}
+        self._place(p, at, at, max((i for i, e in enumerate(self.events) if e[0] != "effect"), default=-1) + 1)
+
+    def _targets(self) -> dict[tuple, int]:
+        """What is given something new -> its slot."""
+        found = {_name(("tensor" if t.__class__ is not int else "argument", t)): s for t, s, _, _ in self._written}
+        found |= {_name(("grad", t)): s for t, s, _ in self._grads if s is not None}
+        return found | {_name(("key", g)): s for g, s in self._keys}
+
+    def loop(self, rounds: int) -> Variant | None:
+        """The same for `rounds` rounds, of arguments that come stacked; None if one round does not leave things as the
+        next would find them, or writes to its arguments."""
+        targets = self._targets()
+        to_arguments = any(t.__class__ is int for t, *_ in (*self._written, *self._grads))
+        if not self._steady or to_arguments or any(r[0] == "argument" for r in self.results):
+            return None
+        made = copy.copy(self)
+        made.rounds, made.alone_result = rounds, None
+        carried = {slot: targets[_name(s)] for slot, s in self._source.items() if _name(s) in targets}
+        if len({_name(self._source[slot]) for slot in carried}) < len(carried):
+            return None  # one array entered twice, and may be given up once
+        stacked = frozenset(slot for slot, s in self._source.items() if s[0] in ("argument", "event"))
+        every = tuple(r[1] for r in self.results if r[0] == "new")
+        last = tuple(dict.fromkeys(targets.values()))
+        made.program = p = lower_loop(self.tape.trace, last, every, carried, stacked, rounds)
+        reasons.compiled(self._line, f"compile: {rounds} rounds as one loop", p.seconds)
+        at = {slot: i for i, slot in reversed(list(enumerate(p.outputs)))}
+        made.events = [*self.events, *self.after]
+        made._place(p, at, {slot: len(p.outputs) + i for i, slot in enumerate(every)}, len(made.events))
+        return made
+
+    def _place(self, p, at: dict, every: dict, before: int) -> None:
+        """Where inputs come from and outputs go: `at` says where each target's output is, `every` each result's. The
+        first events happen `before` the program runs."""
+        needed = [self._source[s] for s in p.order]
+        given = {id(x) for kind, x in (self._source[s] for s in p.donated) if kind == "tensor"}
+        state = {id(x): x for kind, x in needed if kind == "tensor"}
         self.state = sorted(state.values(), key=lambda t: id(t) not in given)
         self.given = self.state[: len(given)]
-        self.state_specs = [capture.before[t].spec for t in self.state]
-        self.state_kinds = [type(capture.before[t]) for t in self.state]
+        self.state_specs, self.state_kinds = ([self._specs[id(t)][i] for t in self.state] for i in (0, 1))
         self.alone = [[n] * len(self.given) for n in _ALONE]
         others = {_name(s): s for s in needed if s[0] not in ("tensor", "argument")}
         with dtypes.x64():
             self.others = [(k, jax.device_put(x)) if k == "constant" else (k, x) for k, x in others.values()]
-        pool = [("tensor", id(t)) for t in self.state] + [("argument", i) for i in range(len(capture.tensors))]
+        pool = [("tensor", id(t)) for t in self.state] + [("argument", i) for i in range(self._arguments)]
         place = {name: i for i, name in enumerate([*pool, *others])}
         order = [place[_name(s)] for s in needed]
         self.pick = itemgetter(*order) if len(order) > 1 else lambda pool: [pool[i] for i in order]
-
-    def _targets(self, capture: Capture, written: list, grads: list, at: dict) -> None:
-        by_tensor = {id(t): (at[s], n) for t, s, n, _ in written}
-        self.given_at = [by_tensor[id(t)][0] for t in self.given]
-        self.bumps = [by_tensor[id(t)][1] for t in self.given]
-        given = {id(t) for t in self.given}
-        self.written, self.grads = [], []
-        for t, s, n, leaf in written:
-            owner = capture.owner_of_grad.get(t)
-            if owner is not None:
-                self.grads.append((capture.argument.get(owner, owner), at[s], True))
-            elif id(t) not in given:
-                self.written.append((capture.argument.get(t, t), at[s], n, leaf))
-        self.grads += [(capture.argument.get(t, t), None if s is None else at[s], False) for t, s in grads]
-        # whose gradient must be there, or not, as it was
-        relied = capture.relied(grads)
-        self.relied = [t for t in relied if t not in capture.argument]
-        self.no_grad = [capture.grads.get(t) is None for t in self.relied]
-        self.relied_arguments = [(capture.argument[t], capture.grads.get(t) is None) for t in relied
-                                 if t in capture.argument]  # fmt: skip
-        for t in self.relied:
-            leaf_of(t)
-
-    def _events(self, capture: Capture) -> None:
-        last = max((i for i, e in enumerate(capture.events) if e[0] != "effect"), default=-1)
-        self.events, self.after = capture.events[: last + 1], capture.events[last + 1 :]
+        target = {id(t): (at[s], n) for t, s, n, _ in self._written}
+        self.given_at, self.bumps = ([target[id(t)][i] for t in self.given] for i in (0, 1))
+        self.bumps = [n * (self.rounds or 1) for n in self.bumps]
+        self.written = [(t, at[s], n, leaf) for t, s, n, leaf in self._written if id(t) not in given]
+        self.grads = [(t, None if s is None else at[s], in_place) for t, s, in_place in self._grads]
+        self.keys = [(g, at[s]) for g, s in self._keys]
+        self.results = [(*r[:3], every[r[1]]) if r[0] == "new" else r for r in self.results]
+        self.events, self.after = self.events[:before], self.events[before:]
         numbers = {slot: i for i, (kind, _, slot) in enumerate(self.events) if kind == "number"}
-        scalars, p = self.tape.scalars, self.program
         self.scalars = [
-            ([numbers.get(s) for s in slots], [scalars[s] for s in slots], kind)
+            ([numbers.get(s) for s in slots], [self.tape.scalars[s] for s in slots], kind)
             for slots, kind in ((p.floats, np.float64), (p.ints, np.int64)) if slots
         ]  # fmt: skip
 
@@ -168,7 +192,7 @@ class Variant:
     def replay(self, given, values: list | None = None, first: Capture | None = None):
         """What the function returns, once every Tensor that it writes has its new Value. If the program raises, nothing
         has changed. `values`: of `state`, in a list of its own."""
-        events = [self._event(e, first) for e in self.events] if self.events else ()
+        events = self._happen(first) if self.events else ()
         p = self.program
         if values is None:
             values = list(map(_value, self.state))
@@ -195,7 +219,7 @@ class Variant:
                 for a in outs:
                     a.block_until_ready()
             stats.runs += 1
-            stats.steps += self.steps
+            stats.steps += self.steps * (self.rounds or 1)
             self._hand_out(given, values, outs, None if alone else counts[0])
         for _, effect, _ in self.after:
             if first is None:
@@ -204,6 +228,13 @@ class Variant:
             return self._new(*self.alone_result, outs)
         return self.out([self._new(*r[1:], outs) if r[0] == "new" else given[r[1]] if r[0] == "argument" else r[1]
                          for r in self.results])  # fmt: skip
+
+    def _happen(self, first: Capture | None) -> list:
+        """What each event gives; for several rounds, one after the other, stacked."""
+        if self.rounds is None:
+            return [self._event(e, first) for e in self.events]
+        rounds = [[self._event(e, first if i == 0 else None) for e in self.events] for i in range(self.rounds)]
+        return [None if e[0] == "effect" else np.stack(x) for e, *x in zip(self.events, *rounds, strict=True)]
 
     def _event(self, event: tuple, first: Capture | None):
         kind, what, seen = event
@@ -227,7 +258,10 @@ class Variant:
 
     def _vector(self, scalars: tuple, events: list) -> np.ndarray:
         places, constants, kind = scalars
-        return np.array([c if i is None else events[i] for i, c in zip(places, constants, strict=True)], kind)
+        found = [c if i is None else events[i] for i, c in zip(places, constants, strict=True)]
+        if self.rounds is None:
+            return np.array(found, kind)
+        return np.stack([np.broadcast_to(np.asarray(x, kind), self.rounds) for x in found], 1)
 
     def _hand_out(self, given, values: list, outs: list, counts: list | None) -> None:
         """New Values to everybody; where nobody else has the old one, the array goes to that."""

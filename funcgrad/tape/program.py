@@ -92,12 +92,63 @@ def lower(trace: Trace, outputs: tuple[int, ...], donatable: frozenset[int]) -> 
     p.hosts = [t for t in steps if t.op is not None and t.op.host]
     # a host callback may raise in the middle: nothing is given away before it has not
     heirs = {} if p.hosts else _heirs(steps, outputs, donatable, specs_of(steps))
-    # JAX gives the donated arrays of a shape to its first outputs of that shape, in order
+    _sorted(p, inputs, scalars, heirs, outputs)
+    p.call = _in_pieces(p, steps, scalars) or _whole(_function(p, steps, scalars), p, inputs)
+    return _counted(p, start)
+
+
+def lower_loop(trace: Trace, last: tuple, every: tuple, carried: dict, stacked: frozenset, length: int) -> Program:
+    """Compile `length` rounds of the path to `trace` as one loop.
+
+    last, every  the slots wanted as they are after the last round, and those wanted of every round, stacked
+    carried      input -> the output that is this input of the next round
+    stacked      inputs that come stacked, one for each round; so do the scalars that vary
+    """
+    start = time.perf_counter()
+    outputs = tuple(dict.fromkeys((*last, *every, *carried.values())))
+    steps, scalars = needed_steps(trace, outputs)
+    inputs = {t.first: t.spec for t in steps if t.kind is INPUT}
+    p = _sorted(Program(), inputs, scalars, {i: o for i, o in carried.items() if i in inputs}, outputs)
+    p.hosts = [t for t in steps if t.op is not None and t.op.host]
+    one, specs = _function(p, steps, scalars), specs_of(steps)
+    rest = [s for s in last if s not in carried.values()]
+
+    def loop(*args):
+        given = dict(zip(p.order, args, strict=False))
+        vectors = args[len(p.order) :]
+        kept = {s: x for s, x in given.items() if s not in carried and s not in stacked}
+
+        def body(carry, x):
+            now, _ = carry
+            arrays, numbers = x
+            found = dict(zip(p.outputs, one(*({**kept, **now, **arrays}[s] for s in p.order), *numbers), strict=True))
+            following = {i: found[carried[i]] for i in now}
+            return (following, [found[s] for s in rest]), [found[s] for s in every]
+
+        first = {i: given[i] for i in p.donated}
+        blank = [jnp.zeros(specs[s].shape, specs[s].dtype.np) for s in rest]
+        xs = ({s: given[s] for s in stacked if s in given}, vectors)
+        (carry, final), all_ = lax.scan(body, (first, blank), xs, length)
+        after = {carried[i]: x for i, x in carry.items()} | dict(zip(rest, final, strict=True))
+        return [*(after[s] for s in (*(carried[i] for i in p.donated), *last)), *all_]
+
+    p.call = _whole(loop, p, inputs, {s: length for s in stacked}, length)
+    p.outputs = (*(carried[i] for i in p.donated), *last)
+    return _counted(p, start)
+
+
+def _sorted(p: Program, inputs: dict, scalars: list, heirs: dict[int, int], outputs) -> Program:
+    """The order of arguments and outputs: JAX gives donated arrays of a shape to its first outputs of that shape."""
     p.donated, p.outputs = tuple(heirs), tuple(dict.fromkeys((*heirs.values(), *outputs)))
     p.kept = tuple(s for s in inputs if s not in p.donated)
     p.order = (*p.donated, *p.kept)
     p.floats = tuple(s for s, kind, const, _ in scalars if const is VARIED and kind is float)
     p.ints = tuple(s for s, kind, const, _ in scalars if const is VARIED and kind is not float)
+    return p
+
+
+def _function(p: Program, steps: list[Trace], scalars: list):
+    """What the program computes, as JAX traces it."""
 
     def program(*args):
         env = dict(zip(p.order, args, strict=False))
@@ -113,7 +164,10 @@ def lower(trace: Trace, outputs: tuple[int, ...], donatable: frozenset[int]) -> 
             evaluate(t, env)
         return [env[s] for s in p.outputs]
 
-    p.call = _in_pieces(p, steps, scalars) or _whole(program, p, inputs)
+    return program
+
+
+def _counted(p: Program, start: float) -> Program:
     p.seconds = time.perf_counter() - start
     stats.compiles += 1
     stats.seconds += p.seconds
@@ -132,13 +186,18 @@ def _in_pieces(p: Program, steps: list[Trace], scalars: list) -> InPieces | None
     return InPieces(*found, p.order, frozenset(p.donated), vectors, p.outputs, constants, lowering)
 
 
-def _whole(program, p: Program, inputs: dict):
-    structs = [inputs[s].struct for s in p.order]
-    structs += [jax.ShapeDtypeStruct((len(p.floats),), np.float64)] if p.floats else []
-    structs += [jax.ShapeDtypeStruct((len(p.ints),), np.int64)] if p.ints else []
+def _whole(function, p: Program, inputs: dict, lengths: dict | None = None, rounds: int | None = None):
+    """`function` compiled as one program. `lengths`: of the inputs that come stacked; `rounds`: of stacked scalars."""
+    lengths, lead = lengths or {}, () if rounds is None else (rounds,)
+    structs = [
+        jax.ShapeDtypeStruct((lengths[s], *inputs[s].shape), inputs[s].dtype.np) if s in lengths else inputs[s].struct
+        for s in p.order
+    ]
+    structs += [jax.ShapeDtypeStruct((*lead, len(p.floats)), np.float64)] if p.floats else []
+    structs += [jax.ShapeDtypeStruct((*lead, len(p.ints)), np.int64)] if p.ints else []
     with dtypes.x64(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Some donated buffers were not usable")
-        jitted = jax.jit(program, donate_argnums=tuple(range(len(p.donated))), keep_unused=True)
+        jitted = jax.jit(function, donate_argnums=tuple(range(len(p.donated))), keep_unused=True)
         return jitted.lower(*structs).compile(compiler_options or None)
 
 
