@@ -15,7 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 SUITES = (
     "record", "ops", "mlp", "mlp_adam", "gpt", "lstm", "cnn", "frameworks", "second_order", "functional", "schedule",
-    "manual_sgd", "shapes", "long", "loops", "start",
+    "manual_sgd", "shapes", "long", "compile_time", "memory", "loops", "start",
 )  # fmt: skip
 
 

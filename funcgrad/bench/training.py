@@ -69,6 +69,7 @@ def jax_loop(params, loss_of: Callable, inputs, decay: float = 0.0):
             *state[:], loss = step(*state, *inputs)
         return float(loss)
 
+    work.program = lambda: step.lower(*state, *inputs).compile()
     return work
 
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from ..nn.module import Module
 from ..tape import local
+from ..tape.disk import cache_dir
 from .compiled import Compiled, Rounds
 from .module import OptimizedModule
 
-__all__ = ["compile", "disable", "is_compiling"]
+__all__ = ["cache_dir", "compile", "disable", "is_compiling"]
 
 
 def compile(model=None, *, fullgraph: bool | None = None, dynamic: bool | None = None, backend: str = "xla",

@@ -20,6 +20,11 @@ def limit(programs: int) -> int:
     return old
 
 
+def ends() -> list[Trace]:
+    """The ends of the paths that are remembered, the last used last."""
+    return list(_ends)
+
+
 def ended(trace: Trace, more: int = 0) -> None:
     """A tape ended here just now; `more` programs were compiled for it."""
     if more or trace not in _ends:

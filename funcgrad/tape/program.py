@@ -17,6 +17,7 @@ import numpy as np
 from jax import lax
 
 from .. import dtypes
+from .disk import cache_from_environment
 from .stats import stats
 from .stretches import InPieces, cut
 from .trace import INPUT, LEAF, VARIED, Trace, specs_of
@@ -85,6 +86,7 @@ def lower(trace: Trace, outputs: tuple[int, ...], donatable: frozenset[int]) -> 
 
     Raises whatever tracing or compiling raises; the note says which operation of the user it was.
     """
+    cache_from_environment()
     start = time.perf_counter()
     steps, scalars = needed_steps(trace, outputs)
     inputs = {t.first: t.spec for t in steps if t.kind is INPUT}
@@ -104,6 +106,7 @@ def lower_loop(trace: Trace, last: tuple, every: tuple, carried: dict, stacked: 
     carried      input -> the output that is this input of the next round
     stacked      inputs that come stacked, one for each round; so do the scalars that vary
     """
+    cache_from_environment()
     start = time.perf_counter()
     outputs = tuple(dict.fromkeys((*last, *every, *carried.values())))
     steps, scalars = needed_steps(trace, outputs)
