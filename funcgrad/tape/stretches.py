@@ -8,6 +8,8 @@ stretch, which a backward reads, are computed again rather than handed over one 
 
 from __future__ import annotations
 
+import atexit
+import functools
 import math
 from collections import Counter
 
@@ -211,6 +213,12 @@ def _structure(p: Piece, path: Path, constants: dict) -> tuple:
     return (tuple(steps), tuple(path.specs[s].plain for s in p.reads))
 
 
+@functools.cache
+def _wait_at_exit() -> None:
+    """The last pieces may still run when a process ends that waited for a number of an earlier one."""
+    atexit.register(lambda: [a.block_until_ready() for a in jax.live_arrays()])
+
+
 class InPieces:
     """A program as calls of the programs of its pieces: what `Program.call` is of a path that is cut.
 
@@ -240,6 +248,7 @@ class InPieces:
             mine = set(p.makes)
             self.calls.append((call, p.reads, [(i, slots[x]) for i, x in enumerate(made) if slots[x] in mine], p.dead))
         self.programs = len(codes)
+        _wait_at_exit()
 
     def __call__(self, *args):
         env = {**self.fixed, **dict(zip(self.order, args, strict=False))}
