@@ -557,3 +557,102 @@ def test_several_steps_are_one_loop(make):
     same(*found)
     with pytest.raises(ValueError, match="stacked"):
         step(data[0][0], data[0][1])
+
+
+def scaled(net):
+    opt = torch.optim.SGD(net.parameters(), lr=0.1)
+    scaler = torch.amp.GradScaler("cpu", init_scale=16.0, growth_interval=2)
+
+    def step(x, y):
+        opt.zero_grad()
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            loss = F.cross_entropy(net(x), y)
+        scaler.scale(loss).backward()
+        scaler.step(opt)
+        scaler.update()
+        return loss
+
+    return step, lambda: scaler.get_scale()
+
+
+def averaged(net):
+    opt, target = torch.optim.Adam(net.parameters(), lr=0.01), copy.deepcopy(net)
+
+    def step(x, y):
+        loss = F.cross_entropy(net(x), y) + F.mse_loss(net(x), target(x).detach())
+        loss.backward()
+        opt.step()
+        opt.zero_grad()
+        with torch.no_grad():
+            for a, b in zip(target.parameters(), net.parameters(), strict=True):
+                a.mul_(0.9).add_(b, alpha=0.1)
+        return loss
+
+    return step, lambda: {k: v.numpy() for k, v in target.state_dict().items()}
+
+
+def adversarial(net):
+    judge = nn.Linear(3, 1)
+    first, second = (torch.optim.Adam(m.parameters(), lr=0.01) for m in (judge, net))
+
+    def step(x, y):
+        fake = net(x)
+        loss = F.softplus(-judge(torch.randn(6, 3))).mean() + F.softplus(judge(fake.detach())).mean()
+        first.zero_grad()
+        loss.backward()
+        first.step()
+        fooled = F.softplus(-judge(fake)).mean()
+        second.zero_grad()
+        fooled.backward()
+        second.step()
+        return loss + fooled.detach()
+
+    return step, lambda: {k: v.numpy() for k, v in judge.state_dict().items()}
+
+
+def penalised(net):
+    opt = torch.optim.SGD(net.parameters(), lr=0.01)
+
+    def step(x, y):
+        x = x.clone().requires_grad_()
+        (g,) = torch.autograd.grad(net(x).sum(), x, create_graph=True)
+        loss = (g.norm(dim=1) - 1).pow(2).mean()
+        opt.zero_grad()
+        loss.backward()
+        opt.step()
+        return loss
+
+    return step, lambda: None
+
+
+@pytest.mark.parametrize("make", [scaled, averaged, adversarial, penalised], ids=lambda f: f.__name__)
+def test_whole_programs(make):
+    found = []
+    for decorate in (lambda f: f, torch.compile):
+        torch.manual_seed(0)
+        net = Net()
+        step, rest = make(net)
+        step = decorate(step)
+        losses = [step(x, y).item() for x, y in batches(6)]
+        found.append((losses, {k: v.numpy() for k, v in net.state_dict().items()}, rest()))
+    same(*found)
+    assert step._replayed >= 4
+
+
+def test_a_checkpoint_draws_the_same_again_without_a_run():
+    """Going back to where a generator was looks at no number."""
+    from funcgrad.utils.checkpoint import checkpoint
+
+    x = torch.ones(64, requires_grad=True)
+
+    def f(x):
+        return F.dropout(F.dropout(x, 0.5), 0.5) * 2
+
+    F.dropout(x, 0.5).sum().item()
+    for reentrant in (True, False):
+        x.grad = None
+        before = stats.runs
+        y = checkpoint(f, x, use_reentrant=reentrant)
+        y.sum().backward()
+        assert stats.runs == before
+        assert torch.equal(x.grad != 0, y != 0)

@@ -189,17 +189,24 @@ class Capture:
         self.guards.recorded()
         tape, live = self.tape, set(live_slots(self.tape))
         freed = frozenset().union(*tape.freed)
-        for step in tape.trace.steps():
-            for slot, s in zip(step.outs, step.specs, strict=True):
-                if slot in live and s.needs and step.first not in freed and tape.pending[slot].__class__ is Value:
-                    raise NotReplayed("its results can be differentiated by a later backward()", True)
+        makers = {slot: t for t in tape.trace.steps() for slot in t.outs}
+        todo = [s for s in live if tape.pending[s].spec.needs and tape.pending[s].__class__ is Value]
+        seen = set(todo)
+        while todo:
+            t = makers[todo.pop()]
+            if t.op is None:  # a leaf, by a way on which nothing was freed
+                raise NotReplayed("its results can be differentiated by a later backward()", True)
+            above = {t.args[i] for i in t.wants} - seen if t.first not in freed else set()
+            seen |= above
+            todo += above
         if plan_for(tape, tuple(live)).readers:
             raise NotReplayed("a graph that it recorded can be differentiated by a later backward()", True)
 
     def nothing_left(self, out, leaves: list, results: list) -> None:
         """No Tensor is left behind but results and gradients, and nobody else keeps those."""
         known = {id(t) for t in (*self.before, *results)}
-        known.update(id(t._leaf.grad) for t in self.before if t._leaf is not None)
+        # of leaves, also of such whose Tensor is gone
+        known.update(id(leaf.grad) for leaf in gc.get_objects() if type(leaf) is Leaf)
         for look in (False, True):
             if look:
                 gc.collect()

@@ -17,7 +17,7 @@ from ..autograd.function import Function
 from ..autograd.graph import saved_tensors_hooks, stack
 from ..engine import current_task, enable_grad, is_grad_enabled, no_grad, set_grad_enabled
 from ..op import REGISTRY
-from ..random import get_rng_state, set_rng_state
+from ..random import default_generator
 from ..tape import record
 from ..tensor import Tensor, backward
 from ..tensor.tensor import value_of, wrap
@@ -170,7 +170,7 @@ class _Region:
         # an argument that an outer region made is kept the way that region keeps things
         self.hooks = stack.hooks[-1] if stack.hooks else None
         self.args = [self._put(a) for a in args]
-        self.state = get_rng_state() if preserve else None
+        self.state = default_generator.place() if preserve else None
         self.specs: list = []  # of what was saved, in order
         self.found: list = []
         self.task: int | None = None
@@ -218,11 +218,11 @@ class _Region:
             return t
 
         args = behind_barrier([self._get(a) for a in self.args], task)
-        before = get_rng_state() if self.state is not None else None
+        before = default_generator.place() if self.state is not None else None
         with ExitStack() as context:
             if self.state is not None:
-                set_rng_state(self.state)
-                context.callback(set_rng_state, before)
+                self.state.go_back()
+                context.callback(before.go_back)
             context.enter_context(enable_grad())
             context.enter_context(self.again)
             context.enter_context(saved_tensors_hooks(keep, _never))
@@ -309,7 +309,7 @@ class CheckpointFunction(Function):
         if not any(isinstance(a, Tensor) and a.requires_grad for a in args):
             words = "None of the inputs have requires_grad=True. Gradients will be None"
             warnings.warn(words, UserWarning, stacklevel=4)
-        ctx.function, ctx.state = function, get_rng_state() if preserve else None
+        ctx.function, ctx.state = function, default_generator.place() if preserve else None
         ctx.others = [None if isinstance(a, Tensor) else a for a in args]
         ctx.tensors = [i for i, a in enumerate(args) if isinstance(a, Tensor)]
         ctx.save_for_backward(*(args[i] for i in ctx.tensors))
@@ -325,12 +325,12 @@ class CheckpointFunction(Function):
             args[i] = t
         needs = [isinstance(a, Tensor) and a.requires_grad for a in args]
         args = behind_barrier(args, task)
-        before = get_rng_state()
+        before = default_generator.place()
         with enable_grad():
             if ctx.state is not None:
-                set_rng_state(ctx.state)
+                ctx.state.go_back()
             outputs = ctx.function(*args)
-            set_rng_state(before)
+            before.go_back()
         outputs = outputs if isinstance(outputs, tuple) else (outputs,)
         wanted = [(y, g) for y, g in zip(outputs, grads, strict=True) if isinstance(y, Tensor) and y.requires_grad]
         if not wanted:
