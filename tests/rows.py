@@ -26,22 +26,32 @@ ops.load()
 DTYPES = ("float64", "float32", "int64", "bool", "complex128")
 STEP = 1e-5  # of the finite differences
 
-# A fifth of the compile time of XLA's defaults for programs as small as these (measured); they are
-# settings of one version of XLA, so a version that refuses them gets none.
-QUICK = {
+
+
+def accepted(options: dict) -> dict:
+    """Those of XLA's settings that this version of it knows."""
+    lowered = jax.jit(lambda x: x + 1).trace(1.0).lower()
+    found = {}
+    for name, value in options.items():
+        try:
+            lowered.compile(compiler_options={name: value})
+        except jax.errors.JaxRuntimeError:
+            continue
+        found[name] = value
+    return found
+
+
+# a fifth of the compile time of XLA's defaults for programs as small as these (measured)
+QUICK = accepted({
     "xla_backend_optimization_level": 0,
     "xla_llvm_disable_expensive_passes": True,
     "xla_cpu_use_fusion_emitters": False,
     "xla_cpu_parallel_codegen_split_count": 1,
-}
+})  # fmt: skip
 
 
 def compiled(f, *args):
-    lowered = jax.jit(f).trace(*args).lower()
-    try:
-        return lowered.compile(compiler_options=QUICK)
-    except jax.errors.JaxRuntimeError:
-        return lowered.compile()
+    return jax.jit(f).trace(*args).lower().compile(compiler_options=QUICK)
 
 
 # ---- one call of a row -------------------------------------------------------------------------

@@ -656,3 +656,23 @@ def test_a_checkpoint_draws_the_same_again_without_a_run():
         y.sum().backward()
         assert stats.runs == before
         assert torch.equal(x.grad != 0, y != 0)
+
+
+def test_a_result_that_somebody_else_keeps_is_always_the_last_one():
+    class Box:
+        def __init__(self):
+            self.last = None
+
+    box = Box()
+
+    def f(x):
+        y = x * 2
+        box.last = (y,)
+        return y
+
+    f = torch.compile(f)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for i in range(6):
+            y = f(torch.full((2,), float(i)))
+            assert y.tolist() == [2.0 * i] * 2 == box.last[0].tolist()

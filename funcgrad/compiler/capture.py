@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import gc
 from contextlib import contextmanager
+from sys import getrefcount
 from types import FrameType
 
 from ..engine import Leaf
@@ -223,7 +224,8 @@ class Capture:
                 raise NotReplayed("one of its results is a view of a Tensor that was there before")
         fine = {id(x) for x in (leaves, results, made, *_containers(out))}
         for holder in gc.get_referrers(*made) if made else ():
-            if id(holder) not in fine and not isinstance(holder, FrameType | Leaf):
+            # 3: the list, the name and the argument; what only they hold is the arguments of the call above
+            if id(holder) not in fine and not isinstance(holder, FrameType | Leaf) and getrefcount(holder) > 3:
                 raise NotReplayed(f"one of its results is also kept by a {type(holder).__name__}")
 
     def sources(self, slots) -> list[tuple]:
