@@ -99,9 +99,9 @@ class Generator:
         words = state.reshape(STATE_BYTES)[_KEY_AT : _KEY_AT + 8].view(np.uint32)
         self._key = None if not words.any() else _key_value(words ^ _seed_words(self.initial_seed()))
 
-    def place(self) -> Place:
+    def place(self) -> draws.Place:
         """Where it is now, to go back to without looking at a number."""
-        return Place(self)
+        return draws.Place(self)
 
     def clone_state(self) -> Generator:
         """A second generator at the same place."""
@@ -130,37 +130,6 @@ class Generator:
 
     def __repr__(self) -> str:
         return f"<funcgrad.Generator seed={self.initial_seed()} device={self.device}>"
-
-
-class Place:
-    """A place that a Generator was at: the state of its stream, and its key, which may still be pending.
-
-    A compiled function that notes one and goes back does both again at each replay.
-    """
-
-    def __init__(self, generator: Generator):
-        self.generator, self.key = generator, generator.key()
-        _again(self._note)
-
-    def _note(self) -> None:
-        self.stream = self.generator.stream.get_state()
-
-    def _restore(self) -> None:
-        self.generator.stream.set_state(self.stream)
-
-    def go_back(self) -> None:
-        """The generator is there again."""
-        _again(self._restore)
-        self.generator._key = self.key
-
-
-def _again(effect) -> None:
-    """Do something on the host, which a compiled function does again each time."""
-    if local.whole is None:
-        effect()
-        return
-    with local.whole.again(effect):
-        effect()
 
 
 def _key_value(words: np.ndarray) -> Value:

@@ -1,4 +1,5 @@
-"""What random draws do inside `vmap`: nothing, the same for every example, or different ones."""
+"""What random draws do inside `vmap`: nothing, the same for every example, or different ones; and going back to where a
+generator was."""
 
 from __future__ import annotations
 
@@ -64,3 +65,34 @@ def shared(key):
     while isinstance(key, Batched):
         key = record(REGISTRY["select"], (key.inner,), {"dim": 0, "index": 0})
     return key
+
+
+class Place:
+    """A place that a Generator was at: the state of its stream, and its key, which may still be pending.
+
+    A compiled function that notes one and goes back does both again at each replay.
+    """
+
+    def __init__(self, generator):
+        self.generator, self.key = generator, generator.key()
+        _again(self._note)
+
+    def _note(self) -> None:
+        self.stream = self.generator.stream.get_state()
+
+    def _restore(self) -> None:
+        self.generator.stream.set_state(self.stream)
+
+    def go_back(self) -> None:
+        """The generator is there again."""
+        _again(self._restore)
+        self.generator._key = self.key
+
+
+def _again(effect) -> None:
+    """Do something on the host, which a compiled function does again each time."""
+    if local.whole is None:
+        effect()
+        return
+    with local.whole.again(effect):
+        effect()

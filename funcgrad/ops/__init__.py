@@ -6,9 +6,9 @@ Knows `op` and JAX. Must not know tapes or Tensors. `load` fills the registry.
 from importlib import import_module
 
 TABLES = (
-    "basic", "pointwise", "complexes", "compare", "special", "reduce", "scan", "sort", "view", "getitem", "pieces",
-    "shape", "pad", "scatter", "index", "linalg", "decomp", "activation", "loss", "classes", "alignment", "norm",
-    "embedding", "conv", "pool", "resample", "recurrent", "random",
+    "basic", "pointwise", "complexes", "compare", "special", "bessel", "polynomials", "reduce", "scan", "sort", "view",
+    "getitem", "pieces", "shape", "pad", "scatter", "index", "linalg", "decomp", "fourier", "activation", "loss",
+    "classes", "alignment", "norm", "embedding", "conv", "pool", "resample", "recurrent", "random",
 )  # fmt: skip
 
 
