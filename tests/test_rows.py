@@ -49,6 +49,15 @@ FLAT = {
     "bincount": "PyTorch's is not implemented for weights that require a gradient",
     "detach": "cuts the graph: that is what it is for",
     "histc": "counts, kept in the dtype of the input",
+    **dict.fromkeys(
+        "airy_ai bessel_j0 bessel_j1 bessel_y0 bessel_y1 modified_bessel_i0 modified_bessel_i1 modified_bessel_k0 "
+        "modified_bessel_k1 scaled_modified_bessel_k0 scaled_modified_bessel_k1 spherical_bessel_j0 "
+        "chebyshev_polynomial_t chebyshev_polynomial_u chebyshev_polynomial_v chebyshev_polynomial_w "
+        "shifted_chebyshev_polynomial_t shifted_chebyshev_polynomial_u shifted_chebyshev_polynomial_v "
+        "shifted_chebyshev_polynomial_w hermite_polynomial_h hermite_polynomial_he laguerre_polynomial_l "
+        "legendre_polynomial_p".split(),
+        "PyTorch has no derivative",
+    ),
 }
 
 

@@ -2,7 +2,7 @@
 
 Knows `op`, JAX, and SciPy's values, from which the polynomials below are interpolated the first time that a row is
 traced: XLA has no Bessel functions but i0e and i1e. Each function is cut into a stretch where something entire is
-interpolated and a tail where its asymptotic series has terms enough. All is done in float64 and within some 1e-14 of
+interpolated and a tail where its asymptotic series has terms enough. All is done in float64 and within 1e-13 of
 the largest value nearby; next to a zero that is not a relative error.
 """
 
