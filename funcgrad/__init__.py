@@ -35,7 +35,7 @@ from .amp import autocast, get_autocast_dtype, is_autocast_enabled
 from .autograd import is_anomaly_check_nan_enabled, is_anomaly_enabled
 from .backends import get_float32_matmul_precision, set_float32_matmul_precision
 from .compiler import compile
-from .device import device
+from .device import device, get_default_device, set_default_device
 from .draw import backward_graph, forward_graph
 from .dtypes import (
     DType,

@@ -26,6 +26,7 @@ from . import nn as nn
 from . import op as op
 from . import ops as ops
 from . import optim as optim
+from . import precision as precision
 from . import profiler as profiler
 from . import random as random
 from . import random_stream as random_stream
@@ -456,6 +457,7 @@ float32: DType
 float64: DType
 forward_graph: Any
 get_autocast_dtype: Any
+get_default_device: Any
 get_default_dtype: Any
 get_float32_matmul_precision: Any
 half: DType
@@ -480,6 +482,7 @@ pi: Any
 preserve_format: Any
 promote_types: Any
 save: Any
+set_default_device: Any
 set_default_dtype: Any
 set_float32_matmul_precision: Any
 set_grad_enabled: Any

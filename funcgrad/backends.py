@@ -1,7 +1,7 @@
 """Floor 6. `torch.backends`: switches that programs set, kept and accepted.
 
 What XLA decides by itself has no switch here: how a convolution is done, and in which order sums are taken. One does
-something: `allow_tf32` of matmuls, as `set_float32_matmul_precision`.
+something: `allow_tf32`, of matmuls (as `set_float32_matmul_precision`) and of cudnn.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import jax
 
 from . import mps as _mps
+from . import precision as _exactness
 from .cuda import is_available as _cuda
 
 __all__ = ["cuda", "cudnn", "mha", "mkl", "mkldnn", "mps", "openmp", "opt_einsum"]
@@ -21,8 +22,9 @@ _precision = "highest"
 
 
 def set_float32_matmul_precision(precision: str) -> None:
-    """How products of float32 matrices are computed: "highest", "high" (three products in bfloat16, or TF32), "medium"
-    (bfloat16 or TF32). Sets JAX's `jax_default_matmul_precision`, which is part of what a program is known by."""
+    """How products of float32 matrices are computed: "highest" (float32, but JAX's default on TPU), "high"
+    (three products in bfloat16, or TF32), "medium" (bfloat16 or TF32). Sets JAX's `jax_default_matmul_precision`, which
+    is part of what a program is known by."""
     global _precision
     if precision not in PRECISIONS:
         raise RuntimeError(f"{precision} is not one of 'highest', 'high', or 'medium'. Please use one of these.")
@@ -50,6 +52,18 @@ class _Matmul:
         set_float32_matmul_precision("high" if allowed else "highest")
 
 
+class _Cudnn(SimpleNamespace):
+    """`torch.backends.cudnn`; `allow_tf32`: convolutions of float32 in TF32, as in PyTorch on a GPU."""
+
+    @property
+    def allow_tf32(self) -> bool:
+        return _exactness.convolutions_in_tf32
+
+    @allow_tf32.setter
+    def allow_tf32(self, allowed: bool) -> None:
+        _exactness.convolutions_in_tf32 = bool(allowed)
+
+
 @contextlib.contextmanager
 def _sdp(*args, **kwargs):
     yield  # XLA chooses how attention is computed
@@ -64,8 +78,8 @@ cuda = SimpleNamespace(
     mem_efficient_sdp_enabled=_on, enable_flash_sdp=lambda enabled: None, enable_math_sdp=lambda enabled: None,
     enable_mem_efficient_sdp=lambda enabled: None,
 )  # fmt: skip
-cudnn = SimpleNamespace(
-    enabled=True, benchmark=False, deterministic=False, allow_tf32=True, benchmark_limit=10, is_available=_cuda,
+cudnn = _Cudnn(
+    enabled=True, benchmark=False, deterministic=False, benchmark_limit=10, is_available=_cuda,
     version=lambda: None, is_acceptable=lambda tensor: False,
 )  # fmt: skip
 mkl = SimpleNamespace(is_available=lambda: False)

@@ -41,6 +41,14 @@ class device:
     def __reduce__(self):
         return device, (self.type, self.index)
 
+    def __enter__(self) -> device:
+        """As a context, where Tensors are made; checked, for they all live in one place."""
+        check_device(self)
+        return self
+
+    def __exit__(self, *exc) -> None:
+        pass
+
 
 @cache
 def default_device() -> device:
@@ -59,3 +67,13 @@ def check_device(wanted) -> None:
     if wanted.type == "cuda":
         raise AssertionError("Torch not compiled with CUDA enabled")
     raise RuntimeError(f"device {wanted} is not available; Tensors live on {default_device()}")
+
+
+def set_default_device(device) -> None:
+    """Checked: Tensors are made where they live, on JAX's default device. None asks for nothing."""
+    check_device(device)
+
+
+def get_default_device() -> device:
+    """Where Tensors are made."""
+    return default_device()

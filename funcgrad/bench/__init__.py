@@ -13,6 +13,8 @@ import sys
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 
+from .harness import alike
+
 SUITES = (
     "record", "ops", "mlp", "mlp_adam", "gpt", "lstm", "cnn", "frameworks", "second_order", "functional", "schedule",
     "manual_sgd", "shapes", "long", "compile_time", "memory", "loops", "start",
@@ -32,6 +34,7 @@ def main(argv: list[str] | None = None) -> int:
         if name not in SUITES:
             parser.error(f"no benchmark called {name!r}; there are {', '.join(SUITES)}")
     peers = tuple(p for p in options.peers.split(",") if p and installed(p.split(".")[0]))
+    alike()
     report = {"about": about(), "suites": {}}
     print(" · ".join(f"{k} {v}" for k, v in report["about"].items()))
     for name in options.names or SUITES:

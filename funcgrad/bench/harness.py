@@ -6,12 +6,28 @@ each peer once, in turn, so that a busy moment of the machine meets all of them.
 
 from __future__ import annotations
 
+import contextlib
 import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 OURS = ("funcgrad", "compiled")  # undecorated, and with `funcgrad.compile`
+
+
+def alike() -> None:
+    """On a GPU: PyTorch there too, and float32 multiplied in TensorFloat-32 by everyone, as networks are trained."""
+    import jax
+
+    import funcgrad
+
+    if jax.default_backend() == "gpu":
+        funcgrad.set_float32_matmul_precision("high")  # JAX's own setting, so hand-written JAX has it
+        with contextlib.suppress(ImportError):
+            import torch
+
+            torch.set_float32_matmul_precision("high")
+            torch.set_default_device("cuda")
 
 
 @dataclass

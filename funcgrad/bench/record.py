@@ -25,7 +25,7 @@ def _calls(torch, needs: bool):
             for _ in range(CALLS):
                 x = x * b
             total += clock() - start
-            x.detach().numpy()
+            x.detach().cpu().numpy()
         return total / times / CALLS
 
     return timed

@@ -19,7 +19,10 @@ def torch_like(torch, build: Callable, whole: Callable = lambda step: step, forw
     """The loop that one writes: `build(torch)` gives (model, optimizer, (model, inputs) -> loss, inputs). `whole`
     decorates the step, `forward` what computes its loss."""
     torch.manual_seed(0)
-    model, optimizer, loss_of, inputs = build(torch)
+    home = torch.get_default_device()
+    with torch.device("cpu"):  # PyTorch's numbers for a seed are others on a GPU
+        model, optimizer, loss_of, inputs = build(torch)
+    model, inputs = model.to(home), [x.to(home) for x in inputs]
     loss_of = forward(loss_of)
 
     def step(*inputs):

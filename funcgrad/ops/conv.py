@@ -14,13 +14,14 @@ from jax import lax
 
 from ..dtypes import from_np
 from ..op import op, sample
+from ..precision import of_convolutions
 
 # --- the three maps: pad is ((low, high), ...), the other geometry one number a dimension --------------
 
 
 def _conv(x, w, stride, pad, dilation, groups):
     return lax.conv_general_dilated(
-        x, w, stride, pad, rhs_dilation=dilation, feature_group_count=groups
+        x, w, stride, pad, rhs_dilation=dilation, feature_group_count=groups, precision=of_convolutions()
     )
 
 
@@ -40,7 +41,8 @@ def _conv_input(g, w, size, stride, pad, dilation, groups):
         for r, (low, _), n, m, s in zip(reach, pad, size, g.shape[2:], stride, strict=True)
     ]
     return lax.conv_general_dilated(
-        g, lax.rev(w, spatial), (1,) * len(size), pads, stride, dilation, feature_group_count=groups
+        g, lax.rev(w, spatial), (1,) * len(size), pads, stride, dilation, feature_group_count=groups,
+        precision=of_convolutions(),
     )
 
 

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from .. import dtypes
+from .. import dtypes, precision
 from .disk import cache_from_environment
 from .stats import stats
 from .stretches import InPieces, cut
@@ -34,7 +34,7 @@ _settings = attrgetter(*SETTINGS)
 
 
 def settings() -> tuple:
-    return _settings(jax.config)
+    return (*_settings(jax.config), precision.convolutions_in_tf32)
 
 
 class Program:
@@ -216,7 +216,7 @@ def evaluate(t: Trace, env: dict) -> None:
         to = t.dtype.np
         arrays = [x if x is None or x.dtype == to else lax.convert_element_type(x, to) for x in arrays]
     try:
-        with jax.named_scope("/".join((*t.mode.scope, t.op.name))):
+        with precision.as_pytorch(), jax.named_scope("/".join((*t.mode.scope, t.op.name))):
             out = t.op.forward(*arrays, **t.params)
     except Exception as error:
         error.add_note(f"while lowering {t.op.name}, recorded at {t.line}")
