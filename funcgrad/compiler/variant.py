@@ -20,7 +20,7 @@ from .. import dtypes
 from ..engine import no_grad
 from ..tape import INPUT, LeafValue, Value, computed, leaf_value, reasons, stats
 from ..tape.plan import exactly
-from ..tape.program import lower_loop, settings
+from ..tape.program import lower_loop, moved, settings
 from ..tape.run import finish
 from ..tape.transaction import Uninterrupted
 from ..tensor import Tensor
@@ -159,9 +159,8 @@ class Variant:
         self.events, self.after = self.events[:before], self.events[before:]
         numbers = {slot: i for i, (kind, _, slot) in enumerate(self.events) if kind == "number"}
         self.scalars = [
-            ([numbers.get(s) for s in slots], [self.tape.scalars[s] for s in slots], kind)
-            for slots, kind in ((p.floats, np.float64), (p.ints, np.int64)) if slots
-        ]  # fmt: skip
+            ([numbers.get(s) for s in n.slots], [self.tape.scalars[s] for s in n.slots], n) for n in p.numbers
+        ]
 
     # ---- each time ----
 
@@ -206,6 +205,9 @@ class Variant:
                     with dtypes.x64():
                         arrays[i] = jnp.array(arrays[i], copy=True)
         arrays += map(_array, map(_value, given))
+        if np.ndarray in map(type, islice(arrays, n, None)):
+            rest = [*values[n:], *map(_value, given)]
+            arrays[n:] = [moved(v) if v.array.__class__ is np.ndarray else v.array for v in rest]
         if self.others:
             arrays += [self._other(s, given, events) for s in self.others]
         args = self.pick(arrays)
@@ -256,12 +258,12 @@ class Variant:
             return x.key().array
         return events[x] if kind == "event" else x
 
-    def _vector(self, scalars: tuple, events: list) -> np.ndarray:
-        places, constants, kind = scalars
+    def _vector(self, scalars: tuple, events: list):
+        places, constants, numbers = scalars
         found = [c if i is None else events[i] for i, c in zip(places, constants, strict=True)]
         if self.rounds is None:
-            return np.array(found, kind)
-        return np.stack([np.broadcast_to(np.asarray(x, kind), self.rounds) for x in found], 1)
+            return numbers.vector(found)
+        return np.stack([np.broadcast_to(np.asarray(x, numbers.dtype), self.rounds) for x in found], 1)
 
     def _hand_out(self, given, values: list, outs: list, counts: list | None) -> None:
         """New Values to everybody; where nobody else has the old one, the array goes to that."""

@@ -18,6 +18,7 @@ from jax import lax
 
 from .. import dtypes, precision
 from .disk import cache_from_environment
+from .numbers import Numbers
 from .stats import stats
 from .stretches import InPieces, cut
 from .trace import INPUT, LEAF, VARIED, Trace, specs_of
@@ -40,24 +41,22 @@ def settings() -> tuple:
 class Program:
     """What a path computes: `outputs` (slots) from arrays at `donated` and `kept` and from scalars."""
 
-    __slots__ = ("call", "donated", "floats", "hosts", "ints", "kept", "order", "outputs", "seconds")
+    __slots__ = ("call", "donated", "hosts", "kept", "numbers", "order", "outputs", "seconds")
 
     def run(self, entered: dict, scalars: dict) -> list:
         """The outputs, as arrays that JAX may still be computing."""
         args = [entered[s].array for s in self.order]
         if np.ndarray in map(type, args):
-            args = [_moved(entered[s]) if type(a) is np.ndarray else a for s, a in zip(self.order, args, strict=True)]
-        if self.floats:
-            args.append(np.array([scalars[s] for s in self.floats]))
-        if self.ints:
-            args.append(np.array([scalars[s] for s in self.ints], np.int64))
+            args = [moved(entered[s]) if type(a) is np.ndarray else a for s, a in zip(self.order, args, strict=True)]
+        for n in self.numbers:
+            args.append(n.vector([scalars[s] for s in n.slots]))
         with dtypes.x64():
             return self.call(*args)
 
 
-def _moved(v: Value):
+def moved(v: Value):
     """An array on the host, moved to the device for good when it is used a second time (moving costs 30 us by itself,
-    2 us as an argument of the call)."""
+    2 us as an argument of the call; beside a GPU it is 100 and 150)."""
     if hasattr(v, "seen"):
         with dtypes.x64():
             v.array = jax.device_put(v.array)
@@ -140,13 +139,17 @@ def lower_loop(trace: Trace, last: tuple, every: tuple, carried: dict, stacked: 
     return _counted(p, start)
 
 
+_KINDS = ((True, np.float64), (False, np.int64))
+
+
 def _sorted(p: Program, inputs: dict, scalars: list, heirs: dict[int, int], outputs) -> Program:
     """The order of arguments and outputs: JAX gives donated arrays of a shape to its first outputs of that shape."""
     p.donated, p.outputs = tuple(heirs), tuple(dict.fromkeys((*heirs.values(), *outputs)))
     p.kept = tuple(s for s in inputs if s not in p.donated)
     p.order = (*p.donated, *p.kept)
-    p.floats = tuple(s for s, kind, const, _ in scalars if const is VARIED and kind is float)
-    p.ints = tuple(s for s, kind, const, _ in scalars if const is VARIED and kind is not float)
+    varied = [(s, kind is float) for s, kind, const, _ in scalars if const is VARIED]
+    kinds = [Numbers([s for s, floating in varied if floating is is_float], t) for is_float, t in _KINDS]
+    p.numbers = [n for n in kinds if n.slots]
     return p
 
 
@@ -155,12 +158,10 @@ def _function(p: Program, steps: list[Trace], scalars: list):
 
     def program(*args):
         env = dict(zip(p.order, args, strict=False))
-        vectors = iter(args[len(p.order) :])
+        vectors = args[len(p.order) :]
         raw = {slot: const for slot, _, const, _ in scalars}
-        for slots in (p.floats, p.ints):
-            if slots:
-                vector = next(vectors)
-                raw.update((s, vector[i]) for i, s in enumerate(slots))
+        for n, vector in zip(p.numbers, vectors, strict=True):
+            raw.update((s, vector[i]) for i, s in enumerate(n.slots))
         for slot, _, _, dtype in scalars:
             env[slot] = jnp.asarray(raw[slot], dtype.np)
         for t in steps:
@@ -184,7 +185,7 @@ def _in_pieces(p: Program, steps: list[Trace], scalars: list) -> InPieces | None
     if found is None:
         return None
     dtype = {slot: d for slot, _, _, d in scalars}
-    vectors = [[(s, dtype[s]) for s in slots] for slots in (p.floats, p.ints) if slots]
+    vectors = [[(s, dtype[s]) for s in n.slots] for n in p.numbers]
     lowering = (evaluate, _heirs, compiler_options or None)
     return InPieces(*found, p.order, frozenset(p.donated), vectors, p.outputs, constants, lowering)
 
@@ -196,8 +197,7 @@ def _whole(function, p: Program, inputs: dict, lengths: dict | None = None, roun
         jax.ShapeDtypeStruct((lengths[s], *inputs[s].shape), inputs[s].dtype.np) if s in lengths else inputs[s].struct
         for s in p.order
     ]
-    structs += [jax.ShapeDtypeStruct((*lead, len(p.floats)), np.float64)] if p.floats else []
-    structs += [jax.ShapeDtypeStruct((*lead, len(p.ints)), np.int64)] if p.ints else []
+    structs += [jax.ShapeDtypeStruct((*lead, len(n.slots)), n.dtype) for n in p.numbers]
     with dtypes.x64(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Some donated buffers were not usable")
         jitted = jax.jit(function, donate_argnums=tuple(range(len(p.donated))), keep_unused=True)

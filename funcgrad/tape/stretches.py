@@ -248,12 +248,13 @@ class InPieces:
             mine = set(p.makes)
             self.calls.append((call, p.reads, [(i, slots[x]) for i, x in enumerate(made) if slots[x] in mine], p.dead))
         self.programs = len(codes)
+        self._kept: list = [(None, {})] * len(scalars)
         _wait_at_exit()
 
     def __call__(self, *args):
         env = {**self.fixed, **dict(zip(self.order, args, strict=False))}
-        for vector, slots in zip(args[len(self.order) :], self.scalars, strict=True):
-            env.update((s, np.asarray(x, dtype.np)) for x, (s, dtype) in zip(vector, slots, strict=True))
+        for i, vector in enumerate(args[len(self.order) :]):
+            env.update(self._numbers(i, vector))
         for code, reads, made, dead in self.calls:
             found = code(*[env[s] for s in reads])
             for s in dead:
@@ -261,6 +262,19 @@ class InPieces:
             for i, s in made:
                 env[s] = found[i]
         return [env[s] for s in self.outputs]
+
+    def _numbers(self, i: int, vector) -> dict:
+        """The scalars in a vector; those of one that stays on the device stay there too."""
+        kept, found = self._kept[i]
+        if kept is vector:
+            return found
+        stays = type(vector) is not np.ndarray
+        slots = self.scalars[i]
+        found = {s: np.asarray(x, dtype.np) for x, (s, dtype) in zip(np.asarray(vector), slots, strict=True)}
+        if stays:
+            found = jax.device_put(found)
+            self._kept[i] = vector, found
+        return found
 
 
 def _compiled(p: Piece, made: list, given: frozenset, path: Path, constants: dict, evaluate, heirs_of, options):
