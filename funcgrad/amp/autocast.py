@@ -16,7 +16,7 @@ from ..tape import local, record, set_cast
 __all__ = ["autocast", "custom_bwd", "custom_fwd", "get_autocast_dtype", "is_autocast_enabled", "set_autocast_dtype"]
 
 PRODUCTS = """addbmm addmm addmv baddbmm bmm conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d
-einsum linear matmul mm prelu tensordot scaled_dot_product_attention recurrent_layer"""
+einsum linear matmul mm prelu tensordot attention recurrent_layer"""
 LOSSES = """binary_cross_entropy binary_cross_entropy_with_logits huber_loss l1_loss mse_loss multi_margin_loss
 multilabel_margin_loss nll_loss nll_loss2d smooth_l1_loss soft_margin_loss ctc cdist prod"""
 # by kind of device, as PyTorch has them: what is computed in the narrow dtype, and what in float32

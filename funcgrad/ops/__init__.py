@@ -8,7 +8,7 @@ from importlib import import_module
 TABLES = (
     "basic", "pointwise", "complexes", "compare", "special", "bessel", "polynomials", "reduce", "scan", "sort", "view",
     "getitem", "pieces", "shape", "pad", "scatter", "index", "linalg", "decomp", "fourier", "activation", "loss",
-    "classes", "alignment", "norm", "embedding", "conv", "pool", "resample", "recurrent", "random",
+    "classes", "alignment", "norm", "embedding", "attention", "conv", "pool", "resample", "recurrent", "random",
 )  # fmt: skip
 
 

@@ -34,6 +34,9 @@ def scaled_dot_product_attention(query, key, value, attn_mask=None, dropout_p=0.
     if enable_gqa:
         key, value = (_shared_heads(t, query) for t in (key, value))
     scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
+    if dropout_p == 0.0 and query.shape[-1] == key.shape[-1] and key.shape[-2] == value.shape[-2]:
+        params = {"scale": float(scale), "causal": bool(is_causal), "dims": query.ndim}
+        return row("attention", query, key, value, attn_mask, **params)
     scores = T["matmul"](query * scale, key.transpose(-2, -1))
     if is_causal:
         attn_mask = T["ones"](query.shape[-2], key.shape[-2], dtype=dtypes.bool_).tril()
