@@ -7,8 +7,8 @@ from importlib import import_module
 
 TABLES = (
     "basic", "pointwise", "complexes", "compare", "special", "bessel", "polynomials", "reduce", "scan", "sort", "view",
-    "getitem", "pieces", "shape", "pad", "scatter", "index", "linalg", "decomp", "fourier", "activation", "loss",
-    "classes", "alignment", "norm", "embedding", "attention", "conv", "pool", "resample", "recurrent", "random",
+    "getitem", "pieces", "shape", "pad", "scatter", "index", "linalg", "decomp", "factors", "fourier", "activation",
+    "loss", "classes", "alignment", "norm", "embedding", "attention", "conv", "pool", "resample", "recurrent", "random",
 )  # fmt: skip
 
 

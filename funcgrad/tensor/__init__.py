@@ -3,7 +3,7 @@
 Knows the engine, the tape and the tables. Must not know nn or optim. Importing it attaches the methods.
 """
 
-from . import create, fourier, functions, indexing, interop, more, operators, writes
+from . import create, fourier, functions, indexing, interop, linear, more, operators, writes
 from .backward import backward, grad
 from .tensor import Size, Tensor
 from .variants import METHODS, NAMES, composite
@@ -14,5 +14,6 @@ writes.attach()
 indexing.attach()
 
 __all__ = [
-    "METHODS", "NAMES", "Size", "Tensor", "backward", "composite", "create", "fourier", "grad", "interop", "more",
+    "METHODS", "NAMES", "Size", "Tensor", "backward", "composite", "create", "fourier", "grad", "interop", "linear",
+    "more",
 ]  # fmt: skip
