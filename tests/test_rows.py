@@ -39,7 +39,7 @@ NO_JAX = {
     "adaptive_max_pool3d_with_indices": "large windows carry their indices through reduce_window",
 }
 # Rows whose rule is `jax.vjp` of their forward: the whole list, so that it grows by decision only.
-BY_JAX = {"grid_sample", "lu", "lu_factor", "lu_solve", "qr"}
+BY_JAX = {"grid_sample", "lu", "lu_factor", "lu_solve", "ormqr", "qr"}
 # Second derivatives that finite differences do not meet.
 NOT_SMOOTH = {}
 # No samples: rows that make a constant out of nothing, random keys, and an identity for XLA's scheduler.
@@ -49,6 +49,7 @@ FLAT = {
     "bincount": "PyTorch's is not implemented for weights that require a gradient",
     "detach": "cuts the graph: that is what it is for",
     "histc": "counts, kept in the dtype of the input",
+    **dict.fromkeys("geqrf ldl_factor_ex ldl_solve".split(), "PyTorch's derivative is not implemented"),
     **dict.fromkeys(
         "airy_ai bessel_j0 bessel_j1 bessel_y0 bessel_y1 modified_bessel_i0 modified_bessel_i1 modified_bessel_k0 "
         "modified_bessel_k1 scaled_modified_bessel_k0 scaled_modified_bessel_k1 spherical_bessel_j0 "

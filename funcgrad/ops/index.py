@@ -161,7 +161,7 @@ def _as_scatter(x, index, source, dim):
     return (
         lax.broadcast_in_dim(lax.reshape(index, (index.size,)), source.shape, (at,))
         if source.ndim
-        else index
+        else lax.reshape(index, ())
     )
 
 

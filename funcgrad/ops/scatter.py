@@ -53,10 +53,10 @@ def _head(src, index):
 
 def _check_gather(name, x, dim, index, src=None):
     dim = wrap_dim(dim, x.ndim)
+    if index.size == 0 and (name == "gather" or is_index(index)):
+        return dim
     if not is_index(index):
         raise RuntimeError(f"{name}(): Expected dtype int32/int64 for index")
-    if index.size == 0:
-        return dim
     whom = "input" if src is None and name == "gather" else "self"
     if max(index.ndim, 1) != max(x.ndim, 1):
         raise RuntimeError(f"Index tensor must have the same number of dimensions as {whom} tensor")

@@ -11,7 +11,7 @@ import numpy as np
 from jax import lax
 
 from ..op import op, sample
-from ..op.checks import wrap_dim
+from ..op.checks import wrap_dim, wrap_dims
 from .reduce import (
     fold,
     inexact,
@@ -448,3 +448,22 @@ op("bincount", _bincount, None, "reduce", sig="input: T, weights: OT = None, min
    where=None, variants="",
    samples=lambda: [sample(np.array([0, 2, 2, 3]), None, minlength=5),
                     sample(np.array([0, 2, 2, 3]), (4,), minlength=4)])  # fmt: skip
+
+
+def _hash(x, *, dim=None, keepdim=False, mode=0):
+    """All bits, of the widest type of the kind, by exclusive or."""
+    if mode != 0:
+        raise RuntimeError(f"Unknown hash_tensor mode: {mode}")
+    if dim in (None, ()) and not x.size:
+        raise RuntimeError(
+            "hash_tensor: Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim "
+            "with the 'dim' argument."
+        )
+    wide = x.astype(np.float64 if inexact(x) else np.int64)
+    dims = wrap_dims(dim, x.ndim)
+    found = lax.reduce(lax.bitcast_convert_type(wide, np.uint64), np.uint64(0), lax.bitwise_xor, dims)
+    return lax.expand_dims(found, dims) if keepdim else found
+
+
+op("hash_tensor", _hash, None, "reduce", sig="input: T, dim: ints = None, *, keepdim: bool = False, mode: int = 0",
+   samples=lambda: [sample((3, 4)), sample((3, 4), dim=1, keepdim=True), sample(np.array([1, 0, 3]))])  # fmt: skip

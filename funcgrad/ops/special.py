@@ -96,8 +96,17 @@ def _polygamma(x, n):
         raise RuntimeError("polygamma(n, x) does not support negative n.")
     if n == 0:
         return _digamma(x)
-    y = (-1) ** (n + 1) * math.factorial(n) * _zeta(jnp.full_like(x, n + 1), x)
-    return jnp.where(x == inf, jnp.zeros_like(y), y) if n == 1 else y
+    if n == 1:
+        return _trigamma(x)
+    return (-1) ** (n + 1) * math.factorial(n) * _zeta(jnp.full_like(x, n + 1), x)
+
+
+def _trigamma(x):
+    """By reflection below 1/2, where Hurwitz's zeta of a negative number is no help."""
+    below = x < 0.5
+    y = _zeta(jnp.full_like(x, 2), jnp.where(below, 1 - x, x))
+    y = jnp.where(x == inf, jnp.zeros_like(y), y)
+    return jnp.where(below, (math.pi / jnp.sin(math.pi * jnp.where(below, x, 1))) ** 2 - y, y)
 
 
 def _mvlgamma(x, p):

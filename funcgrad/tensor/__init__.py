@@ -3,7 +3,18 @@
 Knows the engine, the tape and the tables. Must not know nn or optim. Importing it attaches the methods.
 """
 
-from . import create, fourier, functions, indexing, interop, linear, more, operators, writes
+from . import (
+    counting,
+    create,
+    fourier,
+    functions,
+    indexing,
+    interop,
+    linear,
+    more,
+    operators,
+    writes,
+)
 from .backward import backward, grad
 from .tensor import Size, Tensor
 from .variants import METHODS, NAMES, composite
@@ -14,6 +25,6 @@ writes.attach()
 indexing.attach()
 
 __all__ = [
-    "METHODS", "NAMES", "Size", "Tensor", "backward", "composite", "create", "fourier", "grad", "interop", "linear",
-    "more",
+    "METHODS", "NAMES", "Size", "Tensor", "backward", "composite", "counting", "create", "fourier", "grad", "interop",
+    "linear", "more",
 ]  # fmt: skip

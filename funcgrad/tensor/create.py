@@ -14,7 +14,7 @@ from ..tape import Value, constant, record
 from .call import number, operand
 from .data import array_of, as_dtype
 from .tensor import Size, Tensor, new, set_requires_grad, value_of, wrap
-from .variants import _sizes, composite
+from .variants import _sizes, composite, takes_out
 
 
 def finish(v: Value, requires_grad: bool = False) -> Tensor:
@@ -170,6 +170,7 @@ def new_tensor(self, data, *, dtype=None, device=None, requires_grad=False, layo
 
 
 @composite()
+@takes_out
 def arange(start=0, end=None, step=1, *, out=None, dtype=None, layout=None, device=None, requires_grad=False,
            pin_memory=False):  # fmt: skip
     """Numbers from `start` up to, not including, `end`."""
@@ -193,6 +194,7 @@ def arange(start=0, end=None, step=1, *, out=None, dtype=None, layout=None, devi
 
 
 @composite()
+@takes_out
 def linspace(start, end, steps, *, out=None, dtype=None, layout=None, device=None, requires_grad=False):
     """`steps` numbers from `start` to `end`, both included."""
     start, end = (x.item() if isinstance(x, Tensor) else x for x in (start, end))
@@ -204,12 +206,14 @@ def linspace(start, end, steps, *, out=None, dtype=None, layout=None, device=Non
 
 
 @composite()
+@takes_out
 def logspace(start, end, steps, base=10.0, *, out=None, dtype=None, layout=None, device=None, requires_grad=False):
     dtype = dtype or dtypes.get_default_dtype()
     return finish(constant(np.logspace(start, end, steps, base=base).astype(dtype.np), dtype), requires_grad)
 
 
 @composite()
+@takes_out
 def eye(n, m=None, *, out=None, dtype=None, layout=None, device=None, requires_grad=False):
     """The identity matrix, n by m."""
     dtype = dtype or dtypes.get_default_dtype()

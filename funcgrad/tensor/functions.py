@@ -17,7 +17,7 @@ from .call import call
 from .create import tensor
 from .data import wanted_dtype
 from .tensor import Tensor, c_name, value_of
-from .variants import METHODS, NAMES, composite, in_order, into, make
+from .variants import METHODS, NAMES, composite, in_order, into, make, takes_out
 
 ROW = REGISTRY
 
@@ -336,6 +336,8 @@ def _split_by_slices(name: str, dim: int):
     """PyTorch makes these of slices: each output is a view by itself, which may be written to."""
 
     def function(input, indices_or_sections, dim=dim):
+        if isinstance(indices_or_sections, Tensor) and indices_or_sections.ndim == 0:
+            indices_or_sections = int(indices_or_sections)
         if not isinstance(indices_or_sections, int):
             indices_or_sections = tuple(int(i) for i in indices_or_sections)
         if name != "tensor_split":
@@ -379,7 +381,7 @@ def meshgrid(*tensors, indexing="ij"):
     tensors = tensors[0] if len(tensors) == 1 and not isinstance(tensors[0], Tensor) else tensors
     if indexing == "xy" and len(tensors) > 1:
         made = list(meshgrid(tensors[1], tensors[0], *tensors[2:], indexing="ij"))
-        return tuple(t.transpose(0, 1) for t in (made[1], made[0], *made[2:]))
+        return made[1], made[0], *made[2:]
     shape = [t.numel() for t in tensors]
     return tuple(
         t.reshape([-1 if i == j else 1 for j in range(len(tensors))]).expand(shape) for i, t in enumerate(tensors)
@@ -390,6 +392,7 @@ def meshgrid(*tensors, indexing="ij"):
 
 
 @composite("fm")
+@takes_out
 def nonzero(input, *, out=None, as_tuple=False):
     """Indices of the elements that are not zero. Makes a run: its shape depends on the numbers."""
     from .interop import host
@@ -402,6 +405,7 @@ def nonzero(input, *, out=None, as_tuple=False):
 
 
 @composite("fm")
+@takes_out
 def masked_select(input, mask, *, out=None):
     """The elements of `input` where `mask` holds, in a row. Makes a run."""
     a, m = broadcast_tensors(input, mask)

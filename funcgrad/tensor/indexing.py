@@ -115,7 +115,7 @@ def _index_tensor(item) -> Tensor:
     return a
 
 
-def _masks_to_indices(shape, arrays, dims_offset=0):
+def masks_to_indices(shape, arrays, dims_offset=0):
     """Boolean masks become one index Tensor a dimension (this looks at their numbers)."""
     out: list[tuple[int, Tensor]] = []
     for k, (dim, a) in enumerate(arrays):
@@ -152,7 +152,7 @@ def _check_bounds(a: Tensor, dim: int, shape) -> None:
             raise IndexError(f"index {int(wrong)} is out of bounds for dimension {dim} with size {n}")
 
 
-def _pattern(arrays) -> tuple[str, ...]:
+def pattern_of(arrays) -> tuple[str, ...]:
     dims = {d for d, _ in arrays}
     return tuple("array" if d in dims else "slice" for d in range(max(dims) + 1))
 
@@ -209,8 +209,8 @@ def getitem(t: Tensor, index) -> Tensor:
     if not arrays:
         return _view(t, basic)
     view = _basic(t, basic)
-    found = _masks_to_indices(view.shape, arrays)
-    return call(REGISTRY["index"], (view, *(a for _, a in found)), {"pattern": _pattern(found)})
+    found = masks_to_indices(view.shape, arrays)
+    return call(REGISTRY["index"], (view, *(a for _, a in found)), {"pattern": pattern_of(found)})
 
 
 def setitem(t: Tensor, index, value) -> None:
@@ -234,7 +234,7 @@ def setitem(t: Tensor, index, value) -> None:
         shape = (1,) * dim + tuple(mask.shape) + (1,) * (view.ndim - dim - mask.ndim)
         put(view, record(REGISTRY["mask_put"], (value_of(view), value_of(mask.reshape(shape)), v)))
         return
-    found = _masks_to_indices(view.shape, arrays)
+    found = masks_to_indices(view.shape, arrays)
     if not isinstance(value, Tensor):
         value = tensor(value, dtype=view.dtype)
     elif value.dtype is not view.dtype:
@@ -245,7 +245,7 @@ def setitem(t: Tensor, index, value) -> None:
     out = record(
         REGISTRY["index_put"],
         [value_of(view), value_of(value), *(value_of(a) for _, a in found)],
-        {"pattern": _pattern(found), "accumulate": False},
+        {"pattern": pattern_of(found), "accumulate": False},
     )
     put(view, out)
 

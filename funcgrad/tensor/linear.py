@@ -11,7 +11,7 @@ from ..op import REGISTRY
 from .call import call
 from .create import tensor
 from .tensor import Tensor
-from .variants import METHODS, NAMES, composite, into
+from .variants import METHODS, NAMES, composite, into, takes_out
 
 T, L = NAMES["torch"], NAMES["linalg"]
 
@@ -172,9 +172,9 @@ def triangular_solve(b, A, upper=True, transpose=False, unitriangular=False, *, 
 
 
 @composite("fm")
+@takes_out
 def lu_solve(b, LU_data, LU_pivots, *, out=None):
-    made = L["lu_solve"](LU_data, LU_pivots, b)
-    return made if out is None else into(out, made, "lu_solve")
+    return L["lu_solve"](LU_data, LU_pivots, b)
 
 
 @composite("fm")
@@ -192,6 +192,7 @@ def logdet(input):
 
 
 @composite(where="linalg")
+@takes_out
 def tensorinv(A, ind=2, *, out=None):
     """The inverse for `tensordot(A, B, ind)`: of shape A.shape[ind:] + A.shape[:ind]."""
     if ind <= 0:
@@ -202,11 +203,11 @@ def tensorinv(A, ind=2, *, out=None):
         raise RuntimeError(
             f"Expected self to satisfy the requirement prod(self.shape[ind:]) == prod(self.shape[:ind]), got {m} != {n}"
         )
-    made = L["inv"](A.reshape(n, m)).reshape(*tail, *head)
-    return made if out is None else into(out, made, "tensorinv")
+    return L["inv"](A.reshape(n, m)).reshape(*tail, *head)
 
 
 @composite(where="linalg")
+@takes_out
 def tensorsolve(A, B, dims=None, *, out=None):
     """The X with tensordot(A, X, X.ndim) = B; `dims` of A are moved to its end first."""
     if dims is not None:
@@ -218,17 +219,16 @@ def tensorsolve(A, B, dims=None, *, out=None):
             f"but got {math.prod(rest)} != {math.prod(B.shape)}"
         )
     n = math.prod(rest)
-    made = L["solve"](A.reshape(n, n), B.reshape(-1)).reshape(rest)
-    return made if out is None else into(out, made, "tensorsolve")
+    return L["solve"](A.reshape(n, n), B.reshape(-1)).reshape(rest)
 
 
 # ---- factors -------------------------------------------------------------------------------------------------
 
 
 @composite("fm")
+@takes_out
 def cholesky(input, upper=False, *, out=None):
-    made = L["cholesky"](input, upper=upper)
-    return made if out is None else into(out, made, "cholesky")
+    return L["cholesky"](input, upper=upper)
 
 
 @composite("fm")
@@ -248,11 +248,11 @@ def svd(input, some=True, compute_uv=True, *, out=None):
 
 
 @composite("fm")
+@takes_out
 def lu(A, pivot=True, get_infos=False, out=None):
     """(LU, pivots), and what went wrong if asked."""
     made = tuple(L["lu_factor"](A, pivot=pivot))
-    made = (*made, _row("lu_info", A)) if get_infos else made
-    return made if out is None else into(out, made, "lu")
+    return (*made, _row("lu_info", A)) if get_infos else made
 
 
 @composite()
@@ -275,14 +275,14 @@ def lu_unpack(LU_data, LU_pivots, unpack_data=True, unpack_pivots=True, *, out=N
 
 
 @composite(where="linalg")
+@takes_out
 def householder_product(A, tau, *, out=None):
     """The first columns of the product of the reflectors that `geqrf` packs."""
     m, n = A.shape[-2:]
     if m < n:
         raise RuntimeError("torch.linalg.householder_product: input.shape[-2] must be greater than or equal to "
                            "input.shape[-1]")  # fmt: skip
-    made = _row("ormqr", A, tau, T["eye"](m, n, dtype=A.dtype).expand(A.shape), left=True, transpose=False)
-    return made if out is None else into(out, made, "householder_product")
+    return _row("ormqr", A, tau, T["eye"](m, n, dtype=A.dtype).expand(A.shape), left=True, transpose=False)
 
 
 # ---- products, powers and numbers of matrices ------------------------------------------------------------------
@@ -294,17 +294,18 @@ def diagonal(A, *, offset=0, dim1=-2, dim2=-1):
 
 
 @composite(where="linalg")
+@takes_out
 def vecdot(x, y, *, dim=-1, out=None):
     """Sums of conj(x) * y over `dim`."""
     if x.dtype is not y.dtype:
         raise RuntimeError(
             f"linalg.vecdot: Expected x and y to have the same dtype, but got {x.dtype.legacy} and {y.dtype.legacy}"
         )
-    made = (x.conj() * y).sum(dim, dtype=x.dtype)
-    return made if out is None else into(out, made, "vecdot")
+    return (x.conj() * y).sum(dim, dtype=x.dtype)
 
 
 @composite(where="linalg")
+@takes_out
 def matrix_power(A, n, *, out=None):
     """A to the n-th, by repeated squaring; of the inverse for a negative n."""
     if A.ndim < 2 or A.shape[-1] != A.shape[-2]:
@@ -320,8 +321,7 @@ def matrix_power(A, n, *, out=None):
         if bit == "1":
             made = square if made is None else made @ square
         square = square @ square
-    made = made.clone() if made is A else made
-    return made if out is None else into(out, made, "matrix_power")
+    return made.clone() if made is A else made
 
 
 for _where in (T, METHODS):
@@ -342,6 +342,7 @@ def vander(x, N=None):
 
 
 @composite(where="linalg")
+@takes_out
 def cond(A, p=None, *, out=None):
     """The condition number in the norm `p`: ||A|| ||A^-1||; of the 2-norm if None."""
     if p in (None, 2, -2):
@@ -354,7 +355,7 @@ def cond(A, p=None, *, out=None):
     else:
         norm = L["matrix_norm"]
         made = norm(A, p) * norm(L["inv"](A), p)
-    return made if out is None else into(out, made, "cond")
+    return made
 
 
 def _matrix_rank(input, tol=None, hermitian=False, *, atol=None, rtol=None, out=None):

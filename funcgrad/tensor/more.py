@@ -7,12 +7,17 @@ from __future__ import annotations
 
 import itertools
 
+import numpy as np
+
+from .. import dtypes
 from ..op import REGISTRY
+from ..op.checks import wrap_dim
 from .alias import check_writable, put
 from .call import call
 from .functions import nonzero, tensor
+from .indexing import masks_to_indices, pattern_of
 from .tensor import Tensor, value_of
-from .variants import METHODS, NAMES, composite
+from .variants import METHODS, NAMES, composite, takes_out
 
 T, L = NAMES["torch"], NAMES["linalg"]
 
@@ -21,6 +26,7 @@ T, L = NAMES["torch"], NAMES["linalg"]
 
 
 @composite("fm")
+@takes_out
 def norm(input, p="fro", dim=None, keepdim=False, out=None, dtype=None):
     """The p-norm over `dim` (all dimensions if None); "fro" is the 2-norm, "nuc" the sum of singular values."""
     if p == "nuc":
@@ -46,6 +52,7 @@ def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None):
     return found.reshape([1 if i in (a, b) else n for i, n in enumerate(A.shape)]) if keepdim else found
 
 
+@takes_out
 def _linalg_norm(A, ord=None, dim=None, keepdim=False, *, out=None, dtype=None):
     """A vector norm, or a matrix norm where two dimensions are meant."""
     two = isinstance(dim, tuple | list) and len(dim) == 2
@@ -78,22 +85,26 @@ atleast_3d = _at_least(
 
 
 @composite()
+@takes_out
 def hstack(tensors, *, out=None):
     tensors = [atleast_1d(t) for t in tensors]
     return T["cat"](tensors, 0 if tensors[0].ndim == 1 else 1)
 
 
 @composite(aliases=("row_stack",))
+@takes_out
 def vstack(tensors, *, out=None):
     return T["cat"]([atleast_2d(t) for t in tensors], 0)
 
 
 @composite()
+@takes_out
 def dstack(tensors, *, out=None):
     return T["cat"]([atleast_3d(t) for t in tensors], 2)
 
 
 @composite()
+@takes_out
 def column_stack(tensors, *, out=None):
     return T["cat"]([t.reshape(-1, 1) if t.ndim < 2 else t for t in tensors], 1)
 
@@ -129,14 +140,15 @@ def cartesian_prod(*tensors):
 @composite()
 def combinations(input, r=2, with_replacement=False):
     choose = itertools.combinations_with_replacement if with_replacement else itertools.combinations
-    index = list(choose(range(input.shape[0]), r))
-    return input[tensor(index)] if index else input.new_empty(0, r)
+    index = np.array(list(choose(range(input.shape[0]), r)), np.int64)
+    return input[tensor(index.reshape(-1, r))] if r else input.new_empty(0)
 
 
 # ---- products --------------------------------------------------------------------------------------------
 
 
 @composite("fm")
+@takes_out
 def inner(input, other, *, out=None):
     """Sums over the last dimensions of both."""
     if input.ndim == 0 or other.ndim == 0:
@@ -145,6 +157,7 @@ def inner(input, other, *, out=None):
 
 
 @composite(where="linalg")
+@takes_out
 def multi_dot(tensors, *, out=None):
     made = tensors[0]
     for t in tensors[1:]:
@@ -158,6 +171,7 @@ def chain_matmul(*matrices):
 
 
 @composite("fm")
+@takes_out
 def kron(input, other, *, out=None):
     n = max(input.ndim, other.ndim)
     a = input.reshape((1,) * (n - input.ndim) + tuple(input.shape))
@@ -169,6 +183,7 @@ def kron(input, other, *, out=None):
 
 
 @composite(where="linalg")
+@takes_out
 def cross(input, other, *, dim=-1, out=None):
     return T["cross"](input, other, dim=dim)
 
@@ -183,8 +198,11 @@ def vander(x, N=None, increasing=False):
 
 
 @composite("fm")
+@takes_out
 def diff(input, n=1, dim=-1, prepend=None, append=None, *, out=None):
     """Differences of neighbours, `n` times."""
+    if n == 0:
+        return input.clone()
     parts = [t for t in (prepend, input, append) if t is not None]
     made = T["cat"](parts, dim) if len(parts) > 1 else input
     for _ in range(n):
@@ -194,6 +212,55 @@ def diff(input, n=1, dim=-1, prepend=None, append=None, *, out=None):
         high, low = made.narrow(dim, 1, length - 1), made.narrow(dim, 0, length - 1)
         made = high ^ low if str(made.dtype) == "torch.bool" else high - low
     return made
+
+
+def _slopes(x, spacing, dim: int, edge_order: int):
+    """Central differences along `dim`, of points `spacing` apart or at these places; at the ends one-sided ones."""
+    n = x.shape[dim]
+    part = lambda first, count: x.narrow(dim, first, count)  # noqa: E731
+    if isinstance(spacing, Tensor):
+        gap = spacing.diff().reshape([-1 if d == dim else 1 for d in range(x.ndim)])
+    else:
+        gap = T["full"]([n - 1 if d == dim else 1 for d in range(x.ndim)], spacing, dtype=x.dtype)
+    a, b = gap.narrow(dim, 0, n - 2), gap.narrow(dim, 1, n - 2)
+    middle = -b / (a * (a + b)) * part(0, n - 2) + (b - a) / (a * b) * part(1, n - 2) + a / (b * (a + b)) * part(
+        2, n - 2)  # fmt: skip
+    if not isinstance(spacing, Tensor):
+        middle = (part(2, n - 2) - part(0, n - 2)) / (2 * spacing)
+    first, last = gap.narrow(dim, 0, 1), gap.narrow(dim, n - 2, 1)
+    if edge_order == 1:
+        low, high = (part(1, 1) - part(0, 1)) / first, (part(n - 1, 1) - part(n - 2, 1)) / last
+    else:
+        second, before = gap.narrow(dim, 1, 1), gap.narrow(dim, n - 3, 1)
+        ends = ((first, second, (0, 1, 2), 1), (last, before, (n - 1, n - 2, n - 3), -1))
+        low, high = (
+            sign * (-(2 * a + b) / (a * (a + b)) * part(i, 1) + (a + b) / (a * b) * part(j, 1)
+                    - a / (b * (a + b)) * part(k, 1))
+            for a, b, (i, j, k), sign in ends
+        )  # fmt: skip
+    return T["cat"]([low, middle, high], dim)
+
+
+@composite()
+def gradient(input, *, spacing=None, dim=None, edge_order=1):
+    """Slopes along each of `dim` (all if None), by second-order central differences.
+
+    spacing     between neighbours: a number for all, one for each dimension, or the places as a 1-D Tensor for each
+    edge_order  1 or 2, of the one-sided differences at the ends
+    """
+    if edge_order not in (1, 2):
+        raise RuntimeError("torch.gradient only supports edge_order=1 and edge_order=2.")
+    dims = list(range(input.ndim)) if dim is None else [dim] if isinstance(dim, int) else list(dim)
+    dims = [wrap_dim(d, input.ndim) for d in dims]
+    each = [1.0 if spacing is None else spacing] * len(dims) if not isinstance(spacing, list | tuple) else list(spacing)
+    if len(each) != len(dims):
+        raise RuntimeError(f"torch.gradient expected spacing to be unspecified, a scalar, or a list of length equal to "
+                           f"'self.dim() = {input.ndim}', since dim argument was not given, but got a list of length "
+                           f"{len(each)}")  # fmt: skip
+    for d in dims:
+        if input.shape[d] < edge_order + 1:
+            raise RuntimeError("torch.gradient expected each dimension size to be at least edge_order+1")
+    return tuple(_slopes(input, s, d, edge_order) for s, d in zip(each, dims, strict=True))
 
 
 @composite(aliases=("trapz",))
@@ -217,34 +284,71 @@ def _areas(y, x, dx, dim):
 
 
 @composite("fm")
+@takes_out
 def nanmean(input, dim=None, keepdim=False, *, dtype=None, out=None):
     there = ~T["isnan"](input)
     return T["nansum"](input, dim, keepdim, dtype=dtype) / there.sum(dim, keepdim)
 
 
 @composite("fm")
+@takes_out
 def msort(input, *, out=None):
     return input.sort(0)[0]
 
 
 @composite("fm")
 def cov(input, *, correction=1, fweights=None, aweights=None):
-    """Covariances of the rows of `input`."""
-    if fweights is not None or aweights is not None:
-        raise NotImplementedError("cov: weights")
-    x = atleast_2d(input)
-    x = x - x.mean(1, keepdim=True)
-    made = x @ x.t().conj() / max(x.shape[1] - correction, 0)
-    return made.squeeze() if input.ndim < 2 else made
+    """Covariances of the rows of `input`, whose columns are observations.
+
+    fweights  how often each was seen (integers); aweights: how much each counts
+    """
+    if input.ndim > 2:
+        raise RuntimeError(f"cov(): expected input to have two or fewer dimensions but got an input with {input.ndim} "
+                           "dimensions")  # fmt: skip
+    x = input if input.ndim == 2 else input.reshape(1, -1)
+    seen = x.shape[1]
+    _check_weights(seen, fweights, aweights)
+    w = fweights if aweights is None else aweights if fweights is None else fweights * aweights
+    if w is None:
+        total, mean = tensor(float(seen)), x.sum(1, keepdim=True) / seen if seen else x.mean(1, keepdim=True)
+    else:
+        total = w.sum()
+        mean = (x * w).sum(1, keepdim=True) / total
+    lost = correction if aweights is None or correction == 0 else correction * (w * aweights).sum() / total
+    x = x - mean
+    other = x if w is None else x * w
+    freedom = (total - lost).to(value_of(x).spec.dtype if not x.dtype.is_complex else x.real.dtype)
+    return (x @ other.t().conj() / freedom.clamp(min=0)).squeeze()
+
+
+def _check_weights(seen: int, fweights, aweights) -> None:
+    for name, w, wanted in (("fweights", fweights, "integral"), ("aweights", aweights, "floating point")):
+        if w is None:
+            continue
+        if w.ndim > 1:
+            raise RuntimeError(f"cov(): expected {name} to have one or fewer dimensions but got {name} with {w.ndim} "
+                               "dimensions")  # fmt: skip
+        if w.dtype.is_floating_point != (name == "aweights") or w.dtype.is_complex:
+            raise RuntimeError(
+                f"cov(): expected {name} to have {wanted} dtype but got {name} with {w.dtype.legacy} dtype"
+            )
+        if w.numel() != seen:
+            raise RuntimeError(
+                f"cov(): expected {name} to have the same numel as there are observations in the input but got "
+                f"{w.numel()} != {seen}"
+            )
 
 
 @composite("fm")
 def corrcoef(input):
+    """Correlations of the rows of `input`, held to [-1, 1]."""
     c = cov(input)
     if c.ndim == 0:
         return c / c
-    d = c.diagonal().sqrt()
-    return c / d.unsqueeze(1) / d.unsqueeze(0)
+    d = c.diagonal()
+    d = (d.real if c.dtype.is_complex else d).sqrt()
+    c = c / d.unsqueeze(1) / d.unsqueeze(0)
+    return T["complex"](c.real.clip(-1, 1), c.imag.clip(-1, 1)) if c.dtype.is_complex else c.clip(-1, 1)
 
 
 @composite()
@@ -267,8 +371,14 @@ def index_put_(self, indices, values, accumulate=False):
     """`self[indices] = values`, or adds with `accumulate`."""
     check_writable(self)
     if accumulate:
-        pattern = ("array",) * len(indices)
-        made = call(REGISTRY["index_put"], (self, values, *indices), {"pattern": pattern, "accumulate": True})
+        arrays, dim = [], 0
+        for i in indices:
+            if i is not None:
+                arrays.append((dim, i))
+            dim += i.ndim if i is not None and i.dtype is dtypes.bool_ else 1
+        found = masks_to_indices(self.shape, arrays)
+        params = {"pattern": pattern_of(found), "accumulate": True}
+        made = call(REGISTRY["index_put"], (self, values, *(a for _, a in found)), params)
         return put(self, value_of(made))
     self[tuple(indices)] = values
     return self
@@ -289,6 +399,7 @@ def fill_diagonal_(self, fill_value, wrap=False):
 
 
 @composite("fm")
+@takes_out
 def float_power(input, exponent, *, out=None):
     """`input ** exponent` in float64 or complex128."""
     from .. import dtypes
@@ -353,8 +464,36 @@ def sum_to_size(self, *size):
     Raises RuntimeError if `size` does not broadcast to it.
     """
     size = tuple(size[0]) if len(size) == 1 and not isinstance(size[0], int) else size
+    if not size:
+        return self.sum()
     shape, lead = tuple(self.shape), self.ndim - len(size)
     if lead < 0 or any(a not in (b, 1) for a, b in zip(size, shape[lead:], strict=True)):
         raise RuntimeError(f"size {{{list(size)}}} is not expandable to size {{{list(shape)}}}.")
     dims = [*range(lead), *(lead + i for i, n in enumerate(size) if n == 1 and shape[lead + i] != 1)]
     return (self.sum(dims, keepdim=True) if dims else self).reshape(size) if dims or lead else self
+
+
+@composite("fm")
+def diagflat(input, offset=0):
+    """The elements, in a line, on a diagonal of a matrix of zeros."""
+    return input.reshape(-1).diag(offset)
+
+
+@composite()
+def fill(input, value):
+    return input.clone().fill_(value)
+
+
+@composite()
+def empty_permuted(size, physical_layout, *, dtype=None, layout=None, device=None, requires_grad=False,
+                   pin_memory=False):  # fmt: skip
+    """An uninitialised Tensor; how it lies in memory is XLA's choice, so `physical_layout` is only checked."""
+    if sorted(physical_layout) != list(range(len(size))):
+        raise RuntimeError(f"Number of dimensions in size does not match the length of the physical_layout; i.e. "
+                           f"len(size) = {len(size)} is not equal to len(physical_layout) = {len(physical_layout)}"
+                           if len(size) != len(physical_layout) else "Duplicate dim not allowed")  # fmt: skip
+    return T["empty"](size, dtype=dtype, device=device, requires_grad=requires_grad)
+
+
+for _where, _pairs in ((T, ("chunk", "split")), (METHODS, ("chunk", "split"))):
+    _where.update({f"unsafe_{name}": _where[name] for name in _pairs})

@@ -283,6 +283,17 @@ def composite(variants: str = "f", where: str = "torch", aliases: tuple[str, ...
     return register
 
 
+def takes_out(f):
+    """For a composite whose `out` is where its result goes and nothing else: under `composite`."""
+
+    @functools.wraps(f)
+    def function(*args, out=None, **kwargs):
+        made = f(*args, **kwargs)
+        return made if out is None else into(out, made, f.__name__)
+
+    return function
+
+
 def in_place_of(f, name: str):
     @functools.wraps(f)
     def method(self, *args, **kwargs):

@@ -7,6 +7,7 @@ computed is not looked at, and gives NaN if it is wrong. Knows the rows. Must no
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import warnings
 
@@ -43,6 +44,34 @@ def _nll(logs: Tensor, target: Tensor, weight, ignore_index: int, reduction: str
 def nll_loss(input, target, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean"):
     """Minus the log-probability of each target class; `mean` weighs by `weight`."""
     return _nll(input, target, weight, ignore_index, reduction_of(reduction, size_average, reduce))
+
+
+@dataclasses.dataclass(frozen=True)
+class LinearCrossEntropyOptions:
+    """How PyTorch would go over a batch in parts; XLA plans the memory of a program, so these change nothing here."""
+
+    allow_retain_graph: bool = False
+    batch_chunk_size: int | None = None
+    chunking_method: str | None = "auto"
+    acc_policy: str = "auto"
+    acc_dtype: object = None
+
+
+@composite(where="F")
+def linear_cross_entropy(input, linear_weight, target, *, linear_bias=None, weight=None, reduction="mean",
+                         ignore_index=None, label_smoothing=0.0, options=None):  # fmt: skip
+    """`cross_entropy` of `linear(input, linear_weight, linear_bias)`.
+
+    input          (in_features) or (N, in_features)
+    linear_weight  (C, in_features), or (C, d1, ..., dK, in_features) for scores (N, C, d1, ..., dK)
+    """
+    scores = input @ linear_weight.reshape(-1, linear_weight.shape[-1]).t()
+    if linear_bias is not None:
+        scores = scores + linear_bias.reshape(-1)
+    if linear_weight.ndim > 2:
+        scores = scores.reshape(*scores.shape[:-1], *linear_weight.shape[:-1])
+    ignore_index = -100 if ignore_index is None else ignore_index
+    return cross_entropy(scores, target, weight, None, ignore_index, None, reduction, label_smoothing)
 
 
 @composite(where="F")

@@ -62,6 +62,8 @@ def batch_norm(input, running_mean, running_var, weight=None, bias=None, trainin
     if size and prod(size[:1] + size[2:]) == 1:
         raise ValueError(f"Expected more than 1 value per channel when training, got input size {input.shape}")
     channels = size[1] if len(size) > 1 else 0
+    if size == [0]:
+        return input.clone()
     for name, t in (("running_mean", running_mean), ("running_var", running_var)):
         if t is not None and t.numel() != channels:
             raise RuntimeError(f"{name} should contain {channels} elements not {t.numel()}")

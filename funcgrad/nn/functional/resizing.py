@@ -164,6 +164,13 @@ def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corner
     return F["grid_sample"](input, grid, mode, padding_mode, _corners(align_corners))
 
 
+@composite(aliases=("grid_sampler_2d", "grid_sampler_3d"))
+def grid_sampler(input, grid, interpolation_mode, padding_mode, align_corners):
+    """`grid_sample` with its modes as numbers: 0 bilinear, 1 nearest, 2 bicubic; 0 zeros, 1 border, 2 reflection."""
+    mode = ("bilinear", "nearest", "bicubic")[interpolation_mode]
+    return F["grid_sample"](input, grid, mode, ("zeros", "border", "reflection")[padding_mode], align_corners)
+
+
 @composite(where="F")
 def affine_grid(theta, size, align_corners=None):
     """The grid of an affine map for `grid_sample`, one map (2 x 3 or 3 x 4) a sample."""
