@@ -459,6 +459,8 @@ def _hash(x, *, dim=None, keepdim=False, mode=0):
             "hash_tensor: Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim "
             "with the 'dim' argument."
         )
+    if jnp.issubdtype(x.dtype, jnp.complexfloating):
+        raise unsupported("xor_sum_cpu", x)
     wide = x.astype(np.float64 if inexact(x) else np.int64)
     dims = wrap_dims(dim, x.ndim)
     found = lax.reduce(lax.bitcast_convert_type(wide, np.uint64), np.uint64(0), lax.bitwise_xor, dims)
