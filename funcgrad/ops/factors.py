@@ -3,6 +3,8 @@
 Knows `jnp.linalg` and, for what XLA has no operator for, SciPy's LAPACK on the host. Must not know tapes or Tensors.
 """
 
+from math import prod
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -106,6 +108,37 @@ def _permutation(pivots, *, size):
 # --- LDL --------------------------------------------------------------------------------------------------
 
 
+def _tail(dtype) -> tuple[int, ...]:
+    """Dimensions that a number of `dtype` has as 32-bit words."""
+    dtype = np.dtype(dtype)
+    parts = 2 if dtype.kind == "c" else 1
+    return (2,) * (parts == 2) + (2,) * (dtype.itemsize // parts == 8)
+
+
+def _on_host(f, like, *arrays):
+    """`f` of NumPy arrays, by way of 32-bit words: a callback runs on a thread where JAX would round 64-bit numbers."""
+
+    def words(x):
+        x = jnp.stack([x.real, x.imag], -1) if jnp.iscomplexobj(x) else x
+        return lax.bitcast_convert_type(x, np.uint32)
+
+    def numbers(w, dtype):
+        shape = w.shape[: w.ndim - len(_tail(dtype))]
+        return np.ascontiguousarray(w).reshape((*shape, prod(_tail(dtype)))).view(dtype)[..., 0]
+
+    def host(*given):
+        made = f(*(numbers(np.asarray(w), x.dtype) for w, x in zip(given, arrays, strict=True)))
+        return tuple(np.ascontiguousarray(y).view(np.uint32).reshape((*y.shape, *_tail(y.dtype))) for y in made)
+
+    shapes = tuple(jax.ShapeDtypeStruct((*s.shape, *_tail(s.dtype)), np.uint32) for s in like)
+    found = jax.pure_callback(host, shapes, *map(words, arrays), vmap_method="expand_dims")
+    parts = [lax.bitcast_convert_type(w, np.zeros((), s.dtype).real.dtype) for w, s in zip(found, like, strict=True)]
+    return [
+        lax.complex(x[..., 0], x[..., 1]) if np.dtype(s.dtype).kind == "c" else x
+        for x, s in zip(parts, like, strict=True)
+    ]
+
+
 def _lapack(name: str, dtype, hermitian: bool):
     from scipy.linalg import lapack
 
@@ -127,8 +160,8 @@ def _ldl_factor(A, *, hermitian=False):
             ld[i] = np.tril(made)
         return ld, pivots, info
 
-    like = (jax.ShapeDtypeStruct((*batch, *m), d) for m, d in (((n, n), A.dtype), ((n,), np.int32), ((), np.int32)))
-    return jax.pure_callback(host, tuple(like), A, vmap_method="expand_dims")
+    like = [jax.ShapeDtypeStruct((*batch, *m), d) for m, d in (((n, n), A.dtype), ((n,), np.int32), ((), np.int32))]
+    return tuple(_on_host(host, like, A))
 
 
 def _ldl_solve(LD, pivots, B, *, hermitian=False):
@@ -139,9 +172,9 @@ def _ldl_solve(LD, pivots, B, *, hermitian=False):
         solve, made = _lapack("trs", LD.dtype, hermitian), np.empty(b.shape, LD.dtype)
         for i in np.ndindex(*b.shape[:-2]):
             made[i] = solve(ld[i], pivots[i], b[i], lower=1)[0] if b[i].size else b[i]
-        return made
+        return (made,)
 
-    return jax.pure_callback(host, jax.ShapeDtypeStruct(given[2].shape, LD.dtype), *given, vmap_method="expand_dims")
+    return _on_host(host, [jax.ShapeDtypeStruct(given[2].shape, LD.dtype)], *given)[0]
 
 
 # --- the rows ---------------------------------------------------------------------------------------------
