@@ -128,9 +128,35 @@ def tensor() -> str:
     return "\n".join(lines) + "\n"
 
 
+OPERATORS = ("<!-- operators, written by python -m funcgrad.stub -->\n", "<!-- end of operators -->\n")
+
+
+def operators() -> str:
+    """The README's table: what the tables of operators hold, by family."""
+    lines = ["| family | operators | own rule | `jax_rule` | no derivative | host |", "|---|---|---|---|---|---|"]
+    families: dict[str, list[int]] = {}
+    for op in REGISTRY.values():
+        counts = families.setdefault(op.family, [0] * 5)
+        kind = 3 if not op.differentiable else 1 if op.own_rule else 2
+        for i in (0, kind, *((4,) if op.host else ())):
+            counts[i] += 1
+    families["all"] = [sum(c) for c in zip(*families.values(), strict=True)]
+    lines += [f"| {name} | {' | '.join(str(c) if c else '' for c in counts)} |" for name, counts in families.items()]
+    return "\n".join(lines) + "\n"
+
+
+def with_operators(readme: str) -> str:
+    """The README with the table as it is now."""
+    before, rest = readme.split(OPERATORS[0])
+    return before + OPERATORS[0] + operators() + OPERATORS[1] + rest.split(OPERATORS[1])[1]
+
+
 def main() -> None:
     (HOME / "__init__.pyi").write_text(functions(), "utf-8")
     (HOME / "tensor" / "tensor.pyi").write_text(tensor(), "utf-8")
+    readme = HOME.parent / "README.md"
+    if readme.exists():
+        readme.write_text(with_operators(readme.read_text("utf-8")), "utf-8")
 
 
 if __name__ == "__main__":

@@ -25,3 +25,8 @@ def test_stubs_are_fresh(path, write, names):
 def test_types_come_from_the_signature():
     assert "def sum(self, dim: int | Sequence[int] | None = None, keepdim: bool = False" in stub.tensor()
     assert "def masked_fill(self, mask: Tensor, value: Tensor | Number)" in stub.tensor()
+
+
+def test_the_table_of_operators_is_fresh():
+    readme = (stub.HOME.parent / "README.md").read_text("utf-8")
+    assert stub.with_operators(readme) == readme, "run python -m funcgrad.stub"
