@@ -31,31 +31,36 @@ def critic(torch, weights, x):
     return torch.nn.functional.linear(x, weights[-1])
 
 
-def penalty_step(torch):
+def penalty_step(torch, decorate=lambda step: step):
     """A step of a critic whose gradient is held to length one: a backward through a gradient, then SGD."""
     weights, *arrays = data()
     weights = [torch.tensor(w, requires_grad=True) for w in weights]
     real, fake, mix = (torch.tensor(a) for a in arrays)
 
+    @decorate
+    def step(real, fake, mix):
+        x = (mix * real + (1 - mix) * fake).requires_grad_()
+        (g,) = torch.autograd.grad(critic(torch, weights, x).sum(), x, create_graph=True)
+        length = (g * g).sum(1).sqrt()
+        loss = critic(torch, weights, fake).mean() - critic(torch, weights, real).mean()
+        loss = loss + 10 * ((length - 1) ** 2).mean()
+        loss.backward()
+        with torch.no_grad():
+            for w in weights:
+                w -= LR * w.grad
+                w.grad = None
+        return loss
+
     def work(n: int):
         loss = None
         for _ in range(n):
-            x = (mix * real + (1 - mix) * fake).requires_grad_()
-            (g,) = torch.autograd.grad(critic(torch, weights, x).sum(), x, create_graph=True)
-            length = (g * g).sum(1).sqrt()
-            loss = critic(torch, weights, fake).mean() - critic(torch, weights, real).mean()
-            loss = loss + 10 * ((length - 1) ** 2).mean()
-            loss.backward()
-            with torch.no_grad():
-                for w in weights:
-                    w -= LR * w.grad
-                    w.grad = None
+            loss = step(real, fake, mix)
         return float(loss.detach())
 
     return work
 
 
-def product_step(torch):
+def product_step(torch, decorate=lambda step: step):
     """One step of a power iteration: v becomes H v over its length, H the Hessian of a loss in one weight matrix."""
     weights, real, _, _ = data()
     w, *others = (torch.tensor(w) for w in weights)
@@ -63,15 +68,19 @@ def product_step(torch):
     x = torch.tensor(real)
     v = torch.tensor(np.ones((WIDTH, WIDTH), np.float32) / WIDTH)
 
+    @decorate
+    def step(v):
+        loss = (critic(torch, [w, *others], x) ** 2).mean()
+        (g,) = torch.autograd.grad(loss, w, create_graph=True)
+        (hv,) = torch.autograd.grad((g * v).sum(), w)
+        size = hv.norm()
+        return hv / size, size
+
     def work(n: int):
         nonlocal v
         size = None
         for _ in range(n):
-            loss = (critic(torch, [w, *others], x) ** 2).mean()
-            (g,) = torch.autograd.grad(loss, w, create_graph=True)
-            (hv,) = torch.autograd.grad((g * v).sum(), w)
-            size = hv.norm()
-            v = hv / size
+            v, size = step(v)
         return float(size.detach())
 
     return work
@@ -177,7 +186,7 @@ def run(peers, rounds: int) -> list[Row]:
         ("gradient penalty", penalty_step, jax_penalty_step),
         ("Hessian-vector product", product_step, jax_product_step),
     ):
-        works = {"funcgrad": step(funcgrad)}
+        works = {"funcgrad": step(funcgrad), "compiled": step(funcgrad, funcgrad.compile)}
         if "jax" in peers:
             works["jax"] = theirs()
         if "torch" in peers:
