@@ -276,11 +276,9 @@ def _apply_lifted(cls, args: tuple):
     level = max(v.level for v in map(value_of, filter(_is_tensor, args)) if isinstance(v, Lifted))
     duals = {i: value_of(a) for i, a in enumerate(args) if _is_tensor(a) and getattr(value_of(a), "level", 0) == level}
     if any(v.__class__ is not Dual for v in duals.values()):
-        raise RuntimeError(
-            f"You tried to vmap over {cls.__name__}, but it does not have vmap support. Please override and implement "
-            "the vmap staticmethod or set generate_vmap_rule=True. For more details, please see "
-            "https://pytorch.org/docs/main/notes/extending.func.html"
-        )
+        from .vmapped import apply
+
+        return apply(cls, args, level)
     primals = tuple(wrap(duals[i].inner) if i in duals else a for i, a in enumerate(args))
     out, ctx, _ = _apply(cls, primals)
     ctx._to_save, call = ctx._for_forward, ctx.__dict__.pop("_call", None)
