@@ -102,15 +102,12 @@ class _Saved:
         self.saved = lambda: tensors
 
 
-_made: dict[type, type] = {}
-
-
 def _of_batch(cls) -> type:
-    found = _made.get(cls)
+    found = cls.__dict__.get("_vmapped")
     if found is None:
         space = {"cls": cls, "forward": staticmethod(partial(_forward, cls)), "__module__": cls.__module__}
         space["__qualname__"] = f"Vmapped{cls.__qualname__}"
-        found = _made[cls] = type(f"Vmapped{cls.__name__}", (_OfBatch,), space)
+        found = cls._vmapped = type(f"Vmapped{cls.__name__}", (_OfBatch,), space)
     return found
 
 

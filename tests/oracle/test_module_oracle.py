@@ -127,6 +127,10 @@ WAYS = {
     "parametrized": lambda lib: parametrized(lib),
     "weight norm": lambda lib: normed(lib, "weight_norm", dim=None),
     "weight norm of a convolution": lambda lib: normed(lib, "weight_norm", lambda: lib.nn.Conv1d(2, 3, 2), (4, 2, 5)),
+    "older weight norm": lambda lib: normed_by_hook(lib, "weight_norm"),
+    "older weight norm of a convolution": lambda lib: normed_by_hook(lib, "weight_norm", lambda: lib.nn.Conv1d(2, 3, 2), (4, 2, 5), dim=None),
+    "older spectral norm": lambda lib: normed_by_hook(lib, "spectral_norm", n_power_iterations=2),
+    "older spectral norm of a convolution": lambda lib: normed_by_hook(lib, "spectral_norm", lambda: lib.nn.ConvTranspose1d(2, 3, 2), (4, 2, 5)),
     "spectral norm": lambda lib: normed(lib, "spectral_norm", n_power_iterations=2),
     "spectral norm of a convolution": lambda lib: normed(lib, "spectral_norm", lambda: lib.nn.ConvTranspose1d(2, 3, 2), (4, 2, 5)),
     "orthogonal": lambda lib: orthogonal(lib),
@@ -348,6 +352,24 @@ def normed(lib, name, layer=None, shape=(4, 3), **options):
     seen = [layer.weight, [p.grad for p in layer.parameters()], list(layer.state_dict()), layer.eval()(x)]
     lib.nn.utils.parametrize.remove_parametrizations(layer, "weight")
     return [*seen, layer.weight]
+
+
+def normed_by_hook(lib, name, layer=None, shape=(4, 3), **options):
+    lib.manual_seed(2)
+    utils = lib.nn.utils
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        layer = getattr(utils, name)(layer() if layer else lib.nn.Linear(3, 2), **options)
+    seen = [list(layer.state_dict()), [n for n, _ in layer.named_parameters()], layer.weight.detach()]
+    x = lib.tensor(np.random.default_rng(0).normal(size=shape).astype(np.float32))
+    optimizer = lib.optim.SGD(layer.parameters(), lr=0.1)
+    for _ in range(3):
+        optimizer.zero_grad()
+        layer(x).pow(2).sum().backward()
+        optimizer.step()
+    seen += [[p.grad for p in layer.parameters()], *layer.state_dict().values(), layer.eval()(x)]
+    getattr(utils, f"remove_{name}")(layer)
+    return [*seen, layer.weight, sorted(layer.state_dict()), layer(x)]
 
 
 def orthogonal(lib):

@@ -9,8 +9,7 @@ from .clip_grad import (
     get_total_norm,
 )
 from .convert_parameters import parameters_to_vector, vector_to_parameters
-from .parametrizations import old_weight_norm as weight_norm
-from .parametrizations import remove_spectral_norm, remove_weight_norm, spectral_norm
+from .older import remove_spectral_norm, remove_weight_norm, spectral_norm, weight_norm
 
 __all__ = [
     "clip_grad_norm", "clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "get_total_norm",

@@ -1,8 +1,6 @@
-"""Weight and spectral normalisation, and orthogonal weights, as parametrizations and by PyTorch's older functions."""
+"""Weight and spectral normalisation, and orthogonal weights, as parametrizations."""
 
 from __future__ import annotations
-
-import warnings
 
 from ...engine import no_grad
 from ...tensor import NAMES, Tensor
@@ -10,12 +8,12 @@ from ..functional.distances import normalize
 from ..module import Module
 from . import parametrize
 
-__all__ = ["orthogonal", "remove_spectral_norm", "remove_weight_norm", "spectral_norm", "weight_norm"]
+__all__ = ["orthogonal", "spectral_norm", "weight_norm"]
 
 T, L = NAMES["torch"], NAMES["linalg"]
 
 
-def _norm_except(v: Tensor, dim: int | None) -> Tensor:
+def norm_except(v: Tensor, dim: int | None) -> Tensor:
     """The norm over all dimensions but `dim`, kept; over all for None or -1."""
     if dim is None or dim == -1:
         return v.norm()
@@ -29,10 +27,10 @@ class _WeightNorm(Module):
         self.dim = -1 if dim is None else dim
 
     def forward(self, weight_g, weight_v):
-        return weight_v * (weight_g / _norm_except(weight_v, self.dim))
+        return weight_v * (weight_g / norm_except(weight_v, self.dim))
 
     def right_inverse(self, weight):
-        return _norm_except(weight, self.dim), weight
+        return norm_except(weight, self.dim), weight
 
 
 def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Module:
@@ -42,11 +40,6 @@ def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Mo
     """
     parametrize.register_parametrization(module, name, _WeightNorm(dim), unsafe=True)
     return module
-
-
-def remove_weight_norm(module: Module, name: str = "weight") -> Module:
-    """Make the tensor an ordinary one again."""
-    return parametrize.remove_parametrizations(module, name)
 
 
 class _SpectralNorm(Module):
@@ -98,6 +91,13 @@ class _SpectralNorm(Module):
         return value
 
 
+def outputs_of(module: Module) -> int:
+    """The dimension of a layer's weight that counts its outputs."""
+    from ..modules.conv import _Transposed
+
+    return 1 if isinstance(module, _Transposed) else 0
+
+
 def spectral_norm(module: Module, name: str = "weight", n_power_iterations: int = 1, eps: float = 1e-12,
                   dim: int | None = None) -> Module:  # fmt: skip
     """The tensor divided by its largest singular value, after Miyato and others (2018).
@@ -107,18 +107,9 @@ def spectral_norm(module: Module, name: str = "weight", n_power_iterations: int 
     weight = getattr(module, name, None)
     if not isinstance(weight, Tensor):
         raise ValueError(f"Module '{module}' has no parameter or buffer with name '{name}'")
-    if dim is None:
-        from ..modules.conv import _Transposed
-
-        dim = 1 if isinstance(module, _Transposed) else 0
-    made = _SpectralNorm(weight, n_power_iterations, dim, eps)
+    made = _SpectralNorm(weight, n_power_iterations, outputs_of(module) if dim is None else dim, eps)
     parametrize.register_parametrization(module, name, made)
     return module
-
-
-def remove_spectral_norm(module: Module, name: str = "weight") -> Module:
-    """Make the tensor an ordinary one again."""
-    return parametrize.remove_parametrizations(module, name)
 
 
 class _Orthogonal(Module):
@@ -167,19 +158,3 @@ def orthogonal(module: Module, name: str = "weight", orthogonal_map: str | None 
     made = _Orthogonal(q, tall, orthogonal_map or "matrix_exp")
     parametrize.register_parametrization(module, name, made, unsafe=True)
     return module
-
-
-def _old(name: str):
-    def wrapper(module: Module, *args, **kwargs):
-        warnings.warn(
-            f"`torch.nn.utils.{name}` is deprecated in favor of `torch.nn.utils.parametrizations.{name}`.",
-            FutureWarning,
-            stacklevel=2,
-        )
-        return globals()[name](module, *args, **kwargs)
-
-    wrapper.__name__, wrapper.__doc__ = name, f"`parametrizations.{name}`, by PyTorch's older name."
-    return wrapper
-
-
-old_weight_norm = _old("weight_norm")
