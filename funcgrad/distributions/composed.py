@@ -345,7 +345,7 @@ class MultivariateNormal(Distribution):
         if tril is not None and name == "covariance_matrix":
             return tril @ tril.mT
         if tril is not None and name == "precision_matrix":
-            return T["cholesky_inverse"](tril) if "cholesky_inverse" in T else L["inv"](tril @ tril.mT)
+            return T["cholesky_inverse"](tril)
         raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
 
     @property

@@ -21,6 +21,7 @@ from .continuous import (
 from .discrete import Bernoulli, Binomial, Categorical, Geometric, OneHotCategorical, Poisson
 from .distribution import Distribution, sum_rightmost
 from .gammas import Beta, Dirichlet, Gamma
+from .lowrank import LowRankMultivariateNormal
 
 __all__ = ["kl_divergence", "register_kl"]
 
@@ -191,6 +192,18 @@ def _(p, q):
     solved = L["solve_triangular"](q._tril.expand(shape), p._tril.expand(shape), upper=False)
     trace = solved.pow(2).sum((-2, -1))
     return q._half_log_det() - p._half_log_det() + 0.5 * (trace + q._mahalanobis(q.loc - p.loc) - p.event_shape[0])
+
+
+def _full(p: LowRankMultivariateNormal) -> MultivariateNormal:
+    return MultivariateNormal(p.loc, scale_tril=p.scale_tril, validate_args=False)
+
+
+@register_kl(LowRankMultivariateNormal, LowRankMultivariateNormal)
+@register_kl(LowRankMultivariateNormal, MultivariateNormal)
+@register_kl(MultivariateNormal, LowRankMultivariateNormal)
+def _(p, q):
+    p, q = (_full(d) if isinstance(d, LowRankMultivariateNormal) else d for d in (p, q))
+    return kl_divergence(p, q)
 
 
 @register_kl(Independent, Independent)
