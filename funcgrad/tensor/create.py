@@ -178,6 +178,8 @@ def arange(start=0, end=None, step=1, *, out=None, dtype=None, layout=None, devi
     start, end, step = (x.item() if isinstance(x, Tensor) else x for x in (start, end, step))
     if end is None:
         start, end = 0, start
+    if dtype is dtypes.int64:
+        start, end, step = int(start), int(end), int(step)  # before they are counted, as PyTorch does
     if step == 0:
         raise RuntimeError("step must be nonzero")
     if (end - start) * step < 0:
@@ -202,14 +204,24 @@ def linspace(start, end, steps, *, out=None, dtype=None, layout=None, device=Non
         raise RuntimeError("number of steps must be non-negative")
     dtype = dtype or (dtypes.default_complex() if isinstance(start, complex) or isinstance(end, complex)
                       else dtypes.get_default_dtype())  # fmt: skip
-    return finish(constant(np.linspace(start, end, steps).astype(dtype.np), dtype), requires_grad)
+    numbers = np.linspace(start, end, steps) if dtype.category != dtypes.INT else _even(start, end, steps)
+    return finish(constant(numbers.astype(dtype.np), dtype), requires_grad)
+
+
+def _even(start, end, steps: int) -> np.ndarray:
+    """What integers are cut from: between whole ends, counted from the nearer one."""
+    start, end, i = int(start), int(end), np.arange(steps)
+    step = (end - start) / max(steps - 1, 1)
+    return np.where(i < steps // 2, start + step * i, end - step * (steps - i - 1)) if steps > 1 else i + start
 
 
 @composite()
 @takes_out
 def logspace(start, end, steps, base=10.0, *, out=None, dtype=None, layout=None, device=None, requires_grad=False):
     dtype = dtype or dtypes.get_default_dtype()
-    return finish(constant(np.logspace(start, end, steps, base=base).astype(dtype.np), dtype), requires_grad)
+    whole = dtype.category == dtypes.INT
+    numbers = np.float64(base) ** _even(start, end, steps) if whole else np.logspace(start, end, steps, base=base)
+    return finish(constant(numbers.astype(dtype.np), dtype), requires_grad)
 
 
 @composite()

@@ -64,6 +64,13 @@ CASES = {
     "sums": [
         "mask.sum_to_size(())", "mask[0].sum_to_size(())", "torch.digamma(far)", "torch.polygamma(1, far)",
     ],
+    "integers": [
+        "torch.arange(0.5, 5.2, 1.3, dtype=torch.int64)", "torch.arange(-2.5, 3, dtype=torch.int64)",
+        "torch.arange(-2.5, 3, dtype=torch.int32)", "torch.linspace(-5, 9, 4, dtype=torch.int64)",
+        "torch.linspace(-1.7, 9.9, 7, dtype=torch.int64)", "torch.linspace(3, -4, 6, dtype=torch.int32)",
+        "torch.linspace(2, 5, 1, dtype=torch.int64)", "torch.linspace(2, 5, 0, dtype=torch.int64)",
+        "torch.logspace(0, 3, 5, dtype=torch.int64)", "torch.logspace(0, 4, 6, base=2, dtype=torch.int64)",
+    ],
     "layers": [
         "F.batch_norm(torch.ones(0), None, None, training=True)", "torch.grid_sampler_2d(im, grid, 0, 0, False)",
         "torch.grid_sampler_2d(im, grid, 1, 1, True)", "torch.grid_sampler(im, grid, 2, 2, False)",
