@@ -6,6 +6,7 @@ Knows the functions of the tables. Must not know the tape.
 from __future__ import annotations
 
 import itertools
+import math
 
 import numpy as np
 
@@ -42,14 +43,21 @@ def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None):
     a, b = (d % A.ndim for d in dim)
     if ord == "fro":
         return L["vector_norm"](A, 2, (a, b), keepdim)
+    if ord != "nuc" and (isinstance(ord, str) or abs(ord) not in (1, 2, math.inf)):
+        raise RuntimeError(f"linalg.matrix_norm: Order {ord} not supported.")
     if ord == "nuc" or abs(ord) == 2:
         s = L["svdvals"](T["movedim"](A, (a, b), (-2, -1)))
-        found = s.sum(-1) if ord == "nuc" else s.amax(-1) if ord > 0 else s.amin(-1)
+        found = s.sum(-1) if ord == "nuc" else _largest(s, -1) if ord > 0 else s.amin(-1)
     else:
         summed, over = (a, b) if abs(ord) == 1 else (b, a)
         sums = A.abs().sum(summed, keepdim=True)
-        found = (sums.amax if ord > 0 else sums.amin)(over, keepdim=True).squeeze((a, b))
+        found = (_largest(sums, over, True) if ord > 0 else sums.amin(over, keepdim=True)).squeeze((a, b))
     return found.reshape([1 if i in (a, b) else n for i, n in enumerate(A.shape)]) if keepdim else found
+
+
+def _largest(x, dim: int, keepdim: bool = False):
+    """Of sizes: 0 if there are none."""
+    return x.amax(dim, keepdim=keepdim) if x.shape[dim] else x.sum(dim, keepdim=keepdim)
 
 
 @takes_out

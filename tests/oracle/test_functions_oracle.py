@@ -64,6 +64,10 @@ CASES = {
     "sums": [
         "mask.sum_to_size(())", "mask[0].sum_to_size(())", "torch.digamma(far)", "torch.polygamma(1, far)",
     ],
+    "norms of nothing": [
+        "torch.linalg.norm(torch.ones(0, 4), float('inf'))", "torch.linalg.matrix_norm(torch.ones(4, 0), 1)",
+        "torch.linalg.matrix_norm(torch.ones(2, 4, 0), 2, keepdim=True)", "torch.linalg.norm(torch.ones(0, 0), 'nuc')",
+    ],
     "integers": [
         "torch.arange(0.5, 5.2, 1.3, dtype=torch.int64)", "torch.arange(-2.5, 3, dtype=torch.int64)",
         "torch.arange(-2.5, 3, dtype=torch.int32)", "torch.linspace(-5, 9, 4, dtype=torch.int64)",
@@ -91,7 +95,7 @@ def test_errors():
     same_errors(
         [
             "torch.cov(im)", "torch.cov(x, fweights=much)", "torch.cov(x, aweights=often)", "torch.cov(x, fweights=often[:3])",
-            "torch.gradient(x, edge_order=3)", "torch.histogram(n, 3)",
+            "torch.gradient(x, edge_order=3)", "torch.linalg.matrix_norm(x, 3)", "torch.histogram(n, 3)",
             "torch.nonzero_static(n, size=-1)", "torch.hash_tensor(torch.ones(0))", "torch.hash_tensor(n, mode=2)",
         ],
         ARRAYS,
