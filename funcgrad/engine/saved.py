@@ -58,7 +58,7 @@ def _hung(v: Value, where, s) -> Value:
     if hasattr(v, "array"):
         return with_edge(v.array, where, s)
     if where.__class__ is tuple and not where[0].done:
-        old = where[0].at(where[1])
+        old = where[0].at(where[1], s)
     else:
         old = with_edge(np.broadcast_to(np.zeros((), s.dtype.np), s.shape), where, s)
     return record(REGISTRY["with_data"], (old, v))
@@ -93,7 +93,7 @@ def saved_value(tape: Tape, step: Trace, position: int) -> Value | None:
     packed = tape.packed.get((step.first, position))
     if packed is not None:
         return packed.unpack(tape, slot, s, create=True)
-    return kept(tape, slot, s, create=True) if tape.done else tape.at(slot)
+    return kept(tape, slot, s, create=True) if tape.done else tape.at(slot, s)
 
 
 class SavedTensor:

@@ -52,7 +52,7 @@ class Side:
             return found
         if not self.tape.done:
             with self.tape.lock:  # it may be another thread's
-                v = self.tape.at(slot)
+                v = self.tape.at(slot, self.specs[slot])
             return lift_again(self.tape, slot, v) if self.tape.lifted else v
         s = self.specs[slot]
         if slot in self.tape.kept or slot in self.tape.scalars:

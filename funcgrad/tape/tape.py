@@ -105,11 +105,11 @@ class Tape:
         self.entered[slot] = v
         return slot
 
-    def at(self, slot: int) -> Value:
+    def at(self, slot: int, spec_: Spec) -> Value:
         """The Value at `slot` of a Tape that is not done, made now if nobody held it."""
         found = self.pending.get(slot) or self.entered.get(slot)
         if found is None:
-            found = pending_value(self, slot, self.spec_at(slot))
+            found = pending_value(self, slot, spec_)
             self.pending[slot] = found
         return found
 
@@ -117,6 +117,7 @@ class Tape:
         return None if slot is None else self.spec_at(slot)
 
     def spec_at(self, slot: int) -> Spec:
+        """Found by going back over the path: `specs_of` is for those who ask often."""
         node = self.trace
         while not (node.first <= slot < node.nslots or slot in node.scalar_slots):
             node = node.parent
