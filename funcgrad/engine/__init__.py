@@ -41,9 +41,9 @@ from .node import (
     step_of,
 )
 from .saved import SavedTensor, pack, positions, saved_value
-from .sweep import sweep
+from .sweep import gradients_again, sweep
 from .task import GraphTask, current_task, queue_callback
-from .transform import fresh, going_on, logical, physical, separate, taking
+from .transform import fresh, fresh_values, going_on, logical, physical, separate, taking
 
 __all__ = [
     "FREED",
@@ -76,8 +76,10 @@ __all__ = [
     "enter_level",
     "exit_level",
     "fresh",
+    "fresh_values",
     "going_on",
     "gradient_place",
+    "gradients_again",
     "inference_mode",
     "is_grad_enabled",
     "is_inference_mode_enabled",

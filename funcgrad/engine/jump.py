@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..tape import Tape, Value, local, pending_value, stats
+from ..tape import LeafValue, Tape, Value, local, pending_value, stats
 from .leaf import Leaf
 from .side import Side, edge_of, kept, mark
 from .task import GraphTask
@@ -35,50 +35,71 @@ def key_of(task: GraphTask, side: Tape) -> tuple:
     return (graph, tuple([p[1] for p, _, _ in task.roots]), gs, _target_key(side, task.targets), task.create)
 
 
+def leaves_key(root: int, slots: tuple) -> tuple:
+    """`key_of` a walk from ones at the slot `root` of this tape to leaves that entered once each, at `slots`."""
+    return (None, (root,), (None,), tuple([() if s is None else (s,) for s in slots]), False)
+
+
 def _target_key(tape: Tape, targets):
     """Targets as slots of this tape: a leaf stands for every slot where it entered."""
     if targets is None:
         return None
     slots: dict[Leaf, list[int]] = {t: [] for t in targets if t.__class__ is Leaf}
-    for slot in (tape.edges if tape.done else tape.entered) if slots else ():
-        leaf = edge_of(tape, slot)
-        if leaf.__class__ is Leaf and leaf in slots:
-            slots[leaf].append(slot)
+    if slots:
+        for slot, edge in tape.edges.items() if tape.done else _ends(tape):
+            if edge in slots:
+                slots[edge].append(slot)
     return tuple([tuple(slots[t]) if t.__class__ is Leaf else t[1] for t in targets])
 
 
-def holds(jump: Jump, side: Tape) -> bool:
-    """Whether what the jump relies on is so this time: nothing freed, everything kept, leaves still leaves."""
-    return (
-        all(jump.visited.isdisjoint(f) for f in side.freed)
-        and all([at in side.kept or at in side.scalars for _, at, _ in jump.entries])
-        and all([edge_of(side, s).__class__ is Leaf for s, _, _ in jump.leaves])
-    )
+def _ends(tape: Tape) -> list:
+    """(slot, Leaf) of the leaves that entered a tape that is not done."""
+    return [(slot, v.owner) for slot, v in tape.entered.items() if v.__class__ is LeafValue]
 
 
-def take(jump: Jump, task: GraphTask, side: Tape) -> Swept:
-    """Go where the walk went, without walking."""
+def leaves_of(jump: Jump, side: Tape) -> list[Leaf] | None:
+    """Where the jump ends; None if what it relies on is not so this time: something freed or not kept, a leaf no
+    more."""
+    if not all(jump.visited.isdisjoint(f) for f in side.freed):
+        return None
+    if not all([at in side.kept or at in side.scalars for _, at, _ in jump.entries]):
+        return None
+    leaves = [edge_of(side, slot) for slot, _, _ in jump.leaves]
+    return leaves if ONLY_LEAVES.issuperset(map(type, leaves)) else None
+
+
+ONLY_LEAVES = frozenset({Leaf})
+
+
+def land(jump: Jump) -> dict[int, Value]:
+    """Go where the walk went, without walking: the slots of the leaves it ended at -> their gradients."""
     tape = local.tape
     stats.jumps += 1
     tape.trace, tape.swept = jump.end, True
-    for here, there, s in jump.entries:
-        v = kept(side, there, s, task.create)
-        tape.inputs[v], tape.entered[here] = here, v
-    found = Swept()
-    leaves, pending = found.leaves, tape.pending
+    pending, found = tape.pending, {}
     for slot, at, s in jump.leaves:
         g = pending.get(at)
         if g is None:
             g = pending[at] = Value()
             g.tape, g.slot, g.spec = tape, at, s
-        leaf = edge_of(side, slot)
-        if leaf in leaves:
-            add(leaves, leaf, g)
+        found[slot] = g
+    return found
+
+
+def take(jump: Jump, task: GraphTask, side: Tape, ends: list[Leaf]) -> Swept:
+    """What the walk of `task` would find, by a jump; `ends` are the leaves this time."""
+    tape, found = local.tape, Swept()
+    for here, there, s in jump.entries:
+        v = kept(side, there, s, task.create)
+        tape.inputs[v], tape.entered[here] = here, v
+    for g, leaf in zip(land(jump).values(), ends, strict=True):
+        if leaf in found.leaves:
+            add(found.leaves, leaf, g)
         else:
-            leaves[leaf] = g
+            found.leaves[leaf] = g
     for number, at, s in jump.targets:
-        g = found.targets[number] = pending.get(at) or pending_value(tape, at, s)
-        pending[at] = g
+        g = found.targets[number] = tape.pending.get(at) or pending_value(tape, at, s)
+        tape.pending[at] = g
     mark(side, jump.visited, task.retain)
     return found
 

@@ -5,9 +5,9 @@ There is no other engine.
 
 from __future__ import annotations
 
-from ..tape import Lifted, Tape, local, ready
+from ..tape import Lifted, Tape, Value, local, ready
 from . import anomaly
-from .jump import holds, key_of, remember, take
+from .jump import key_of, land, leaves_key, leaves_of, remember, take
 from .leaf import Leaf
 from .task import GraphTask
 from .walk import Swept, walk
@@ -15,26 +15,47 @@ from .walk import Swept, walk
 
 def sweep(task: GraphTask) -> Swept:
     """The gradients of `task`, recorded on this thread's tape."""
-    plain = not (local.watch or anomaly.state.enabled)
+    plain = _unwatched()
     for _, g, _ in task.roots:
         if isinstance(g, Lifted):
             plain = False
         elif g is not None:
             ready(g)
     side = _only_tape(task) if plain else None
-    if side is None or side.hooks or side.attached or side.packed or side.lifted or not (
-        side is local.tape or side.done
-    ):
+    if side is None or _has_guests(side) or not (side is local.tape or side.done):
         return _settle(walk(task), task)
     tape, key = local.tape, key_of(task, side)
     began = tape.trace
     jump = tape.trace.jumps.get(key)
-    if jump is not None and holds(jump, side):
-        return _settle(take(jump, task, side), task)
+    ends = None if jump is None else leaves_of(jump, side)
+    if ends is not None:
+        return _settle(take(jump, task, side, ends), task)
     found = walk(task)
     if not found.crossed and local.tape is tape:
         remember(began, key, task.sides[side], found, task)
     return _settle(found, task)
+
+
+def gradients_again(root: Value, leaves: list[Value], slots: tuple) -> list[Value | None] | None:
+    """The gradients of `root` for leaves that entered this thread's tape at `slots` (None: not at all), if a jump knows
+    them; else None. What `sweep` finds for leaves without hooks, sooner; the graph is retained."""
+    tape = local.tape
+    if root.tape is not tape or tape.freed or _has_guests(tape) or not _unwatched():
+        return None
+    jump = tape.trace.jumps.get(leaves_key(root.slot, slots))
+    if jump is None or jump.entries or any([v.owner.hooks for v in leaves]):
+        return None
+    found = land(jump)
+    return [found.get(s) for s in slots]
+
+
+def _unwatched() -> bool:
+    return not (local.watch or anomaly.state.enabled)
+
+
+def _has_guests(tape: Tape) -> bool:
+    """Whether something hangs on this taking of the path that another taking may not have."""
+    return bool(tape.hooks or tape.attached or tape.packed or tape.lifted)
 
 
 def _only_tape(task: GraphTask) -> Tape | None:

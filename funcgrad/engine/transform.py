@@ -59,6 +59,17 @@ _nobody = _Nobody()
 _nobody_at = weakref.ref(_nobody)
 
 
+def fresh_values(values: list) -> list:
+    """Each at a place of its own in the graph, with its history (see `fresh`)."""
+    if batches():
+        return [fresh(v)[0] for v in values]
+    return [
+        leaf_value(v, Leaf(_nobody_at)) if v.__class__ is Value and not v.spec.needs and hasattr(v, "array")
+        else fresh(v)[0]
+        for v in values
+    ]  # fmt: skip
+
+
 def fresh(v):
     """`v` at a place of its own in the graph, with its history: (the new Value, that place).
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 
-from ..engine import enable_grad, fresh, taking
+from ..engine import enable_grad, fresh_values, taking
 from ..tensor import Tensor
 from ..tensor import grad as gradients
 from ..tensor.tensor import value_of, wrap
-from .outside import depends_outside
+from .outside import depends_outside, found_again
 from .tree import flatten, map_leaves, unflatten
 
 
@@ -76,8 +76,10 @@ def _value_and_grad(name: str, func, argnums, has_aux: bool, args: tuple, kwargs
             out = func(*new, **kwargs)
             value, aux = _split(name, out, has_aux)
             _check_scalar(name, value)
-            create = outer or depends_outside(value, inputs)
-            found = _gradients([value], inputs, None, create)
+            found, create = None if outer else found_again(value, inputs), False
+            if found is None:
+                create = outer or depends_outside(value, inputs)
+                found = _gradients([value], inputs, None, create)
     trees = _like(trees, found)
     g = trees if isinstance(argnums, tuple) else trees[0]
     value = _done(value, create)
@@ -104,7 +106,7 @@ def _fresh_args(args: tuple, numbers: tuple):
         found, structure = (args[n],), None
         if not isinstance(args[n], Tensor):
             found, structure = flatten(args[n])
-        made = []
+        values = []
         for t in found:
             if not isinstance(t, Tensor):
                 raise ValueError(f"Thing passed to transform API must be Tensor, got {type(t)}")
@@ -112,7 +114,8 @@ def _fresh_args(args: tuple, numbers: tuple):
             if not v.spec.dtype.differentiable:
                 raise RuntimeError("only Tensors of floating point dtype can require gradients")
             outer = outer or v.spec.needs
-            made.append(wrap(fresh(v)[0]))
+            values.append(v)
+        made = list(map(wrap, fresh_values(values)))
         inputs += made
         structures.append((structure, len(made)))
         new[n] = made[0] if structure is None else unflatten(structure, made)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ..engine import Leaf, place
+from ..engine import Leaf, gradients_again, place
 from ..engine.side import collect
-from ..tape import base, local
+from ..tape import LeafValue, Value, base, local
 from ..tensor import Tensor
-from ..tensor.tensor import value_of
+from ..tensor.tensor import value_of, wrap
 
 
 def depends_outside(value: Tensor, inputs: list[Tensor]) -> bool:
@@ -17,11 +17,27 @@ def depends_outside(value: Tensor, inputs: list[Tensor]) -> bool:
     tape = local.tape
     if where[0] is not tape:
         return _depends(where, {place(value_of(t)) for t in inputs})
-    key = ("outside", where[1], tuple([_slot(tape, value_of(t)) for t in inputs]))
-    facts = tape.trace.facts
+    facts, key = tape.trace.facts, _key(where[1], tuple([_slot(tape, value_of(t)) for t in inputs]))
     if key not in facts:
         facts[key] = _depends(where, {place(value_of(t)) for t in inputs})
     return facts[key]
+
+
+def found_again(value: Tensor, inputs: list[Tensor]) -> list[Tensor] | None:
+    """The gradients of a scalar with no history besides that of `inputs`, if this path was gone before, each of
+    `inputs` used and a leaf of its own; else None."""
+    root, leaves, tape = value_of(value), list(map(value_of, inputs)), local.tape
+    if not all([v.__class__ is LeafValue for v in leaves]) or root.__class__ is not Value:
+        return None
+    slots = tuple(map(tape.inputs.get, leaves))
+    if tape.trace.facts.get(_key(root.slot, slots)) is not False:
+        return None
+    found = gradients_again(root, leaves, slots)
+    return None if found is None or None in found else list(map(wrap, found))
+
+
+def _key(root: int, slots: tuple) -> tuple:
+    return ("outside", root, slots)
 
 
 def _slot(tape, v):

@@ -122,8 +122,8 @@ def become_leaf(v: Value, leaf) -> LeafValue:
 
 def place(v: Value):
     """Where the gradient of `v` goes: its Leaf, (tape, slot) in a graph, or None without history."""
-    if v.leaf is not None:
-        return v.leaf
+    if v.__class__ is LeafValue:
+        return v.owner
     if not v.spec.needs:
         return None
     while not isinstance(v, _Fields):  # a transform's: see `lifted`

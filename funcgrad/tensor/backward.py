@@ -166,19 +166,17 @@ def _gradients(wanted, outputs, grad_outputs, retain, create, allow_unused, leve
         swept = sweep(task).targets
         found = [swept.get(i) for i in range(len(targets))]
         for i, t in enumerate(targets):
-            if t.__class__ is Leaf and found[i] is not None:
+            if t.__class__ is Leaf and t.hooks and found[i] is not None:
                 found[i] = _leaf_hooks(t, found[i])
-    results = []
-    for i, (t, g) in enumerate(zip(wanted, found, strict=True)):
-        if g is None and not allow_unused:
-            raise RuntimeError(
-                f"The differentiated Tensor at index {i} appears to not have been used in the graph. "
-                "Set allow_unused=True if this is the desired behavior."
-            )
-        if g is not None and isinstance(t, Tensor):
-            g = logical(g, value_of(t))
-        results.append(g)
-    return results
+    if not allow_unused and None in found:
+        raise RuntimeError(
+            f"The differentiated Tensor at index {found.index(None)} appears to not have been used in the graph. "
+            "Set allow_unused=True if this is the desired behavior."
+        )
+    return [
+        logical(g, value_of(t)) if g is not None and isinstance(t, Tensor) else g
+        for t, g in zip(wanted, found, strict=True)
+    ]
 
 
 def _sequence(tensors) -> Sequence:
