@@ -27,11 +27,15 @@ ESCAPED = (
 
 @dataclass(frozen=True)
 class Batch:
-    """A `vmap` that is going on: its level, how many examples, and what random draws do in it."""
+    """A `vmap` that is going on: its level, how many examples, and what random draws do in it.
+
+    alike  the examples have the same numbers and differ in their tangents only, so that one gradient does for all
+    """
 
     level: int
     size: int
     randomness: str = "error"
+    alike: bool = False
 
 
 class _Batches(threading.local):
@@ -47,9 +51,9 @@ def batches() -> tuple[Batch, ...]:
 
 
 @contextmanager
-def batch(size: int, randomness: str):
+def batch(size: int, randomness: str, alike: bool = False):
     """Within, Values can be batched at a new level."""
-    made = Batch(new_level(), size, randomness)
+    made = Batch(new_level(), size, randomness, alike)
     before, _batches.going_on = _batches.going_on, (*_batches.going_on, made)
     try:
         yield made

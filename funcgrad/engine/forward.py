@@ -6,6 +6,7 @@ import threading
 
 from ..op import REGISTRY, tangent_op
 from ..tape import Lifted, exact, force, new_level, promoted, record, remember
+from ..tape.uses import uses
 from .transform import physical
 
 
@@ -51,6 +52,10 @@ class Dual(Lifted):
             return out
         ys = out if out.__class__ is tuple else (out,)
         needs = tuple(own and a.spec.dtype.differentiable for a, own in zip(args, mine, strict=True))
+        if op.exact and any(needs):  # a rule: its tangent is none where it reads no number that has one
+            specs = tuple(None if a is None else a.spec for a in primals)
+            read = uses(op, specs, [s and s.struct for s in specs], params, smoothly=True)
+            needs = tuple(need and i in read for i, need in enumerate(needs))
         if op.rule is None or not any(needs) or not any(y.spec.dtype.differentiable for y in ys):
             return out
         dtype = promoted(op, primals, params)

@@ -61,7 +61,7 @@ _nobody_at = weakref.ref(_nobody)
 
 def fresh_values(values: list) -> list:
     """Each at a place of its own in the graph, with its history (see `fresh`)."""
-    if batches():
+    if _own():
         return [fresh(v)[0] for v in values]
     return [
         leaf_value(v, Leaf(_nobody_at)) if v.__class__ is Value and not v.spec.needs and hasattr(v, "array")
@@ -73,12 +73,12 @@ def fresh_values(values: list) -> list:
 def fresh(v):
     """`v` at a place of its own in the graph, with its history: (the new Value, that place).
 
-    Inside `vmap` every example has its own, whether or not it has a number of its own.
+    Inside `vmap` every example has its own, whether or not it has a number of its own, unless they are all alike.
     """
-    if v.__class__ is Value and not v.spec.needs and not batches() and hasattr(v, "array"):
+    if v.__class__ is Value and not v.spec.needs and not _own() and hasattr(v, "array"):
         leaf = Leaf(_nobody_at)
         return leaf_value(v, leaf), leaf
-    for batch in batches():
+    for batch in _own():
         v = _with_batch(v, batch.level, batch.size)
     mode = local.grad
     set_grad(True)
@@ -87,6 +87,11 @@ def fresh(v):
     finally:
         set_grad(mode)
     return made, place(made)
+
+
+def _own() -> list:
+    """The batches that this thread is in, in which every example has a gradient of its own."""
+    return [b for b in batches() if not b.alike]
 
 
 def _aliased(v):

@@ -15,7 +15,7 @@ from .forward import jvp
 from .grad import _done, _fresh_args, _gradients, _like, _numbers, _split
 from .outside import depends_outside
 from .tree import flatten, leaves, map_leaves, tensors, unflatten
-from .vmap import vmap
+from .vmap import over_directions
 
 
 def jacrev(
@@ -105,7 +105,7 @@ def jacfwd(
                 tangents = [unit if i == k else wrap(_zeros(other)) for i, other in enumerate(inputs)]
                 return _along(func, args, numbers, tangents, has_aux, kwargs)
 
-            found = vmap(push, out_dims=(-1, None) if has_aux else -1, randomness=randomness, chunk_size=chunk_size)(
+            found = over_directions(push, (-1, None) if has_aux else -1, randomness, chunk_size)(
                 _units(t.shape, t.dtype)
             )
             found, aux = found if has_aux else (found, None)

@@ -44,14 +44,27 @@ def vmap(
     if chunk_size is not None and chunk_size <= 0:
         raise ValueError(f"vmap: chunk_size should be None or greater than 0. (got {chunk_size})")
 
+    return _over(func, in_dims, out_dims, randomness, chunk_size, False)
+
+
+def over_directions(func: Callable, out_dims, randomness: str, chunk_size: int | None) -> Callable:
+    """`vmap` of a function that uses its argument as a tangent only: what has no tangent is computed once."""
+    return _over(func, 0, out_dims, randomness, chunk_size, randomness != "different")
+
+
+def _over(func, in_dims, out_dims, randomness, chunk_size, alike: bool) -> Callable:
     @functools.wraps(func)
     def wrapper(*args, **kwargs):
         flat, structure = flatten(args)
         dims = _dims(func, in_dims, args, flat, structure)
         size = _size(flat, dims)
+
+        def mapped(some: list, n: int):
+            return _mapped(func, some, structure, dims, batch(n, randomness, alike), out_dims, kwargs)
+
         if chunk_size is None or chunk_size >= size:
-            return _mapped(func, flat, structure, dims, size, out_dims, randomness, kwargs)
-        return _in_chunks(func, flat, structure, dims, size, out_dims, randomness, chunk_size, kwargs)
+            return mapped(flat, size)
+        return _in_chunks(mapped, flat, dims, size, out_dims, chunk_size)
 
     return wrapper
 
@@ -128,8 +141,8 @@ def _moved(v, source: int, to: int):
     return record(REGISTRY["movedim"], (v,), {"source": source, "destination": to})
 
 
-def _mapped(func, flat, structure, dims, size, out_dims, randomness, kwargs):
-    with taking("vmap"), batch(size, randomness) as here:
+def _mapped(func, flat, structure, dims, entered, out_dims, kwargs):
+    with taking("vmap"), entered as here:
         made = [
             t if d is None else wrap(Batched(_moved(value_of(t), d, 0), here.level))
             for t, d in zip(flat, dims, strict=True)
@@ -171,12 +184,11 @@ def _out(func, t, dim: int | None, here):
     return wrap(_moved(unbatched(v, here.level, here.size), 0, dim % (len(n) + 1)))
 
 
-def _in_chunks(func, flat, structure, dims, size, out_dims, randomness, chunk: int, kwargs):
+def _in_chunks(mapped, flat, dims, size, out_dims, chunk: int):
     pieces = []
     for start in range(0, size, chunk):
         n = min(chunk, size - start)
-        some = [t if d is None else t.narrow(d, start, n) for t, d in zip(flat, dims, strict=True)]
-        pieces.append(_mapped(func, some, structure, dims, n, out_dims, randomness, kwargs))
+        pieces.append(mapped([t if d is None else t.narrow(d, start, n) for t, d in zip(flat, dims, strict=True)], n))
     results = [flatten(p) for p in pieces]
     where = _broadcast(out_dims, pieces[0])
     joined = [

@@ -250,15 +250,15 @@ op("mm", _mm, lambda g, y, a, b: (_contract(g, b, (1,), (1,)), _contract(a, g, (
    "linalg", **_product, samples=lambda: _pairs["mm"])
 op("bmm", _bmm, lambda g, y, a, b: (_contract(g, b, (2,), (2,), 1), _contract(a, g, (1,), (1,), 1)),
    "linalg", **_product, samples=lambda: _pairs["bmm"])
-op("mv", _mv, lambda g, y, a, v: (g[:, None] * v, _contract(a, g, (0,), (0,))),
+op("mv", _mv, lambda g, y, a, v: (_contract(g, v, (), ()), _contract(a, g, (0,), (0,))),
    "linalg", promote=None, sig="input: T, vec: T", samples=lambda: _pairs["mv"])
-op("dot", _dot, lambda g, y, a, b: (g * b, g * a),
+op("dot", _dot, lambda g, y, a, b: (_contract(g, b, (), ()), _contract(g, a, (), ())),
    "linalg", promote=None, sig="input: T, tensor: T", samples=lambda: _pairs["dot"])
 op("vdot", lambda a, b: _dot(jnp.conj(a), b), lambda g, y, a, b: (jnp.conj(g * b), g * jnp.conj(a)),
    "linalg", promote=None, sig="input: T, other: T", samples=lambda: _pairs["dot"])
 op("outer", _outer, lambda g, y, a, b: (_contract(g, b, (1,), (0,)), _contract(a, g, (0,), (0,))),
    "linalg", sig="input: T, vec2: T", node="MulBackward0", aliases=("ger",), samples=lambda: _pairs["outer"])
-op("vm", _matmul, lambda g, y, v, b: (_contract(b, g, (1,), (0,)), v[:, None] * g), "linalg", promote=None,
+op("vm", _matmul, lambda g, y, v, b: (_contract(b, g, (1,), (0,)), _contract(v, g, (), ())), "linalg", promote=None,
    sig="vec: T, input: T", where=None, variants="", node="SqueezeBackward4", samples=lambda: [sample((3,), (3, 2))])
 # torch.matmul is mm, bmm, mv, vm or dot where the ranks allow; this row is what is left
 op("matmul", _matmul, multilinear(_matmul), "linalg", promote=None, sig="input: T, other: T", where=None,
@@ -342,7 +342,7 @@ _add_row("addmm", "mat1: T, mat2: T", _matrices, lambda a, b: _contract(a, b, (1
          lambda g, a, b: (_contract(g, b, (1,), (1,)), _contract(a, g, (0,), (0,))),
          [((2, 4), (2, 3), (3, 4)), ((4,), (2, 3), (3, 4)), ((), (2, 0), (0, 4))])
 _add_row("addmv", "mat: T, vec: T", _check_mv, lambda a, v: _contract(a, v, (1,), (0,)),
-         lambda g, a, v: (g[:, None] * v, _contract(a, g, (0,), (0,))),
+         lambda g, a, v: (_contract(g, v, (), ()), _contract(a, g, (0,), (0,))),
          [((2,), (2, 3), (3,)), ((), (2, 3), (3,)), ((1,), (2, 3), (3,))])
 _add_row("addr", "vec1: T, vec2: T", _vectors, lambda a, b: a[:, None] * b,
          lambda g, a, b: (_contract(g, b, (1,), (0,)), _contract(a, g, (0,), (0,))),
