@@ -13,6 +13,8 @@ from collections.abc import Callable
 from ..engine import enable_grad, fresh_values, taking
 from ..tensor import Tensor
 from ..tensor import grad as gradients
+from ..tensor.create import zeros_like
+from ..tensor.storage import detached
 from ..tensor.tensor import value_of, wrap
 from .outside import depends_outside, found_again
 from .tree import flatten, map_leaves, unflatten
@@ -21,7 +23,8 @@ from .tree import flatten, map_leaves, unflatten
 def value_and_grad(func: Callable, argnums: int | tuple[int, ...] = 0, has_aux: bool = False) -> Callable:
     """`func` and its gradient at once: a function that returns (value, gradient), JAX's order.
 
-    argnums  which arguments to differentiate with respect to, an int or a tuple; each is any pytree of Tensors
+    argnums  which arguments to differentiate with respect to, an int or a tuple; each is any pytree of Tensors, or a
+             Module, whose gradient is a Module: zeros for buffers and for parameters that want none
     has_aux  `func` returns (value, aux), and then ((value, aux), gradient) is returned
 
     The gradient is a tree like the argument (a tuple of them for a tuple). Raises RuntimeError if the value is not a
@@ -100,26 +103,53 @@ def _numbers(argnums, count: int) -> tuple[int, ...]:
 
 def _fresh_args(args: tuple, numbers: tuple):
     """The arguments with new places in the graph for those at `numbers`: (arguments, those Tensors, whether any had a
-    history already, the structure of each)."""
-    new, inputs, structures, outer = list(args), [], [], False
+    history already, what makes trees of the gradients).
+
+    Of a Module, those are the parameters that want gradients, without the history that they have outside.
+    """
+    new, inputs, trees, outer = list(args), [], [], False
     for n in numbers:
-        found, structure = (args[n],), None
-        if not isinstance(args[n], Tensor):
-            found, structure = flatten(args[n])
+        tree = Tree(args[n])
         values = []
-        for t in found:
+        for t in tree.chosen:
             if not isinstance(t, Tensor):
                 raise ValueError(f"Thing passed to transform API must be Tensor, got {type(t)}")
-            v = value_of(t)
+            v = value_of(t) if tree.others is None else detached(value_of(t))
             if not v.spec.dtype.differentiable:
                 raise RuntimeError("only Tensors of floating point dtype can require gradients")
             outer = outer or v.spec.needs
             values.append(v)
         made = list(map(wrap, fresh_values(values)))
         inputs += made
-        structures.append((structure, len(made)))
-        new[n] = made[0] if structure is None else unflatten(structure, made)
-    return tuple(new), inputs, outer, structures
+        trees.append(tree)
+        new[n] = tree.of(made, lambda t: t)
+    return tuple(new), inputs, outer, trees
+
+
+class Tree:
+    """An argument: the Tensors to differentiate by, and how to put others in their places.
+
+    others  of a Module, what stays (None for a parameter); None for any other tree
+    """
+
+    def __init__(self, argument):
+        self.others = None
+        if isinstance(argument, Tensor):
+            self.chosen, self.structure = (argument,), None
+            return
+        self.chosen, self.structure = flatten(argument)
+        if hasattr(argument, "named_parameters"):
+            self.others = [None if t.requires_grad else t for t in self.chosen]
+            self.chosen = [t for t in self.chosen if t.requires_grad]
+
+    def of(self, some: list, rest: Callable):
+        """A tree like the argument, of `some`; with `rest` of what is no parameter of a Module."""
+        if self.structure is None:
+            return some[0]
+        if self.others is not None:
+            each = iter(some)
+            some = [next(each) if t is None else rest(t) for t in self.others]
+        return unflatten(self.structure, some)
 
 
 def _split(name: str, out, has_aux: bool):
@@ -159,14 +189,14 @@ def _gradients(outputs: list, inputs: list, cotangents, create: bool, batched: b
     return [g if g is not None else t.detach() * 0 for g, t in zip(found, inputs, strict=True)]
 
 
-def _like(structures: list, found: list) -> tuple:
-    """The gradients, as trees like the arguments they belong to."""
-    trees, start = [], 0
-    for structure, n in structures:
-        some = found[start : start + n]
-        trees.append(some[0] if structure is None else unflatten(structure, some))
+def _like(trees: list[Tree], found: list) -> tuple:
+    """The gradients, as trees like the arguments they belong to; zeros for what is no parameter."""
+    made, start = [], 0
+    for tree in trees:
+        n = len(tree.chosen)
+        made.append(tree.of(found[start : start + n], zeros_like))
         start += n
-    return tuple(trees)
+    return tuple(made)
 
 
 def _done(t, create: bool):

@@ -12,7 +12,7 @@ from ..tape import record
 from ..tensor import Tensor
 from ..tensor.tensor import value_of, wrap
 from .forward import jvp
-from .grad import _done, _fresh_args, _gradients, _like, _numbers, _split
+from .grad import Tree, _done, _fresh_args, _gradients, _like, _numbers, _split
 from .outside import depends_outside
 from .tree import flatten, leaves, map_leaves, tensors, unflatten
 from .vmap import over_directions
@@ -39,22 +39,22 @@ def jacrev(
     def wrapper(*args, **kwargs):
         numbers = _numbers(argnums, len(args))
         with taking("jacrev"):
-            new, inputs, outer, structures = _fresh_args(args, numbers)
+            new, inputs, outer, trees = _fresh_args(args, numbers)
             with enable_grad():
                 out, aux = _split("jacrev", func(*new, **kwargs), has_aux)
                 outs, structure = flatten(out)
                 tensors("", out)
                 create = outer or any(depends_outside(y, inputs) for y in outs)
                 rows = [_rows(y, inputs, create, chunk_size) for y in outs]
-        found = [_arranged(structures, argnums, [_done(g, create) for g in some]) for some in rows]
+        found = [_arranged(trees, argnums, [_done(g, create) for g in some]) for some in rows]
         jacobian = unflatten(structure, found)
         return (jacobian, map_leaves(lambda t: _done(t, create), aux)) if has_aux else jacobian
 
     return wrapper
 
 
-def _arranged(structures, argnums, found: list):
-    trees = _like(structures, found)
+def _arranged(trees, argnums, found: list):
+    trees = _like(trees, found)
     return trees if isinstance(argnums, tuple) else trees[0]
 
 
@@ -97,7 +97,7 @@ def jacfwd(
     def wrapper(*args, **kwargs):
         numbers = _numbers(argnums, len(args))
         inputs = [t for n in numbers for t in tensors("", args[n])]
-        structures = [(flatten(args[n])[1], len(leaves(args[n]))) for n in numbers]
+        trees = [Tree(args[n]) for n in numbers]
         columns, outer, aux = [], None, None
         for k, t in enumerate(inputs):
 
@@ -112,7 +112,7 @@ def jacfwd(
             ys, outer = flatten(found)
             columns.append([y.reshape(*y.shape[:-1], *t.shape) for y in ys])
         rows = list(zip(*columns, strict=True))
-        jacobian = unflatten(outer, [_arranged(structures, argnums, list(some)) for some in rows])
+        jacobian = unflatten(outer, [_arranged(trees, argnums, list(some)) for some in rows])
         return (jacobian, aux) if has_aux else jacobian
 
     return wrapper

@@ -17,6 +17,7 @@ from ..utils.hooks import Hooks
 from .hooks import TABLES, Called
 from .parameter import Parameter, is_lazy
 from .state import State
+from .tree import as_pytree
 
 __all__ = ["Module"]
 
@@ -64,6 +65,10 @@ class Module(Called, State):
         have.update({name: Hooks() for name in TABLES})
         if self.call_super_init:
             super().__init__(*args, **kwargs)
+
+    def __init_subclass__(cls, **kwargs) -> None:
+        super().__init_subclass__(**kwargs)
+        as_pytree(cls)
 
     forward = _forward_unimplemented
 
@@ -218,6 +223,9 @@ class Module(Called, State):
         if not lines and not below:
             return f"{self._get_name()}()"
         return f"{self._get_name()}(\n  " + "\n  ".join(lines + below) + "\n)"
+
+
+as_pytree(Module)
 
 
 def _indented(text: str) -> str:

@@ -5,13 +5,16 @@ Knows the Tensor. Must not know Module.
 
 from __future__ import annotations
 
+import jax
+
 from .. import dtypes
 from ..tensor import Tensor
 from ..tensor.alias import share_data
 from ..tensor.create import empty
 from ..tensor.interop import __repr__ as tensor_repr
+from ..tensor.interop import flatten, unflatten
 from ..tensor.storage import detached
-from ..tensor.tensor import new, seen, set_requires_grad
+from ..tensor.tensor import new, seen, set_requires_grad, value_of
 
 __all__ = ["Buffer", "Parameter", "UninitializedBuffer", "UninitializedParameter", "is_lazy"]
 
@@ -67,6 +70,20 @@ class Parameter(Tensor, metaclass=_Kind):
         if id(self) not in memo:
             memo[id(self)] = type(self)(self.detach().clone(), self.requires_grad)
         return memo[id(self)]
+
+
+def _unflatten(wants, children):
+    return as_parameter(unflatten(wants, children), wants.gradient)
+
+
+def as_parameter(t, wanted: bool):
+    """A Tensor that JAX has just made, as a Parameter if it wants a gradient as the Parameter it is made from."""
+    if type(t) is Tensor and hasattr(value_of(t), "spec") and t.requires_grad == wanted:
+        t.__class__ = Parameter
+    return t
+
+
+jax.tree_util.register_pytree_node(Parameter, flatten, _unflatten)
 
 
 class _IsBuffer(type):

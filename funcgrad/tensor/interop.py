@@ -226,11 +226,24 @@ def __deepcopy__(self, memo) -> Tensor:
 # ---- pytrees ---------------------------------------------------------------------------------------
 
 
-def _flatten(t: Tensor):
-    return (jax_array(t),), (t.requires_grad,)
+class Wants:
+    """Whether a Tensor wants a gradient. No part of a tree's structure: a gradient fits what it is the gradient of."""
+
+    def __init__(self, gradient: bool):
+        self.gradient = gradient
+
+    def __eq__(self, other) -> bool:
+        return isinstance(other, Wants)
+
+    def __hash__(self) -> int:
+        return hash(Wants)
 
 
-def _unflatten(aux, children) -> Tensor:
+def flatten(t: Tensor):
+    return (jax_array(t),), Wants(t.requires_grad)
+
+
+def unflatten(wants: Wants, children) -> Tensor:
     (array,) = children
     if isinstance(array, Tensor):
         return array
@@ -238,7 +251,10 @@ def _unflatten(aux, children) -> Tensor:
         t = new(Tensor)
         t._value = array  # a placeholder that JAX puts through, such as None or object()
         return t
-    return finish(constant(array, dtypes.from_np(array.dtype)), aux[0])
+    if array.dtype == jax.dtypes.float0:  # what JAX says of the gradient of integers
+        array = np.zeros(array.shape, np.int64)
+    v = constant(array, dtypes.from_np(array.dtype))
+    return finish(v, wants.gradient and v.spec.dtype.differentiable)
 
 
-jax.tree_util.register_pytree_node(Tensor, _flatten, _unflatten)
+jax.tree_util.register_pytree_node(Tensor, flatten, unflatten)
