@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from ..op import REGISTRY, backward_op
 from ..tape import INPUT, LEAF, Value, backward_params, local, reads, record, run, set_grad, stats
 from ..tape.boundary import CHECK
+from ..tape.uses import uses
 from . import anomaly
 from .attached import FREED, Attached, run_after, run_before
 from .leaf import Leaf
@@ -108,6 +109,8 @@ def _step(side: Side, t, gs: list, task: GraphTask) -> None:
     wants = tuple(
         i in t.wants and (side.reach is None or a in side.reach) for i, a in enumerate(t.args)
     )
+    if t.op.exact and any(g is None for g in gs):
+        wants = _of_those(t, gs, arg_specs, wants)
     if not any(wants):
         return
     attached = side.tape.attached.get(t.first)
@@ -118,6 +121,13 @@ def _step(side: Side, t, gs: list, task: GraphTask) -> None:
     for a, want, g in zip(t.args, wants, cotangents, strict=True):
         if want and g is not None:
             add(side.grads, a, g)
+
+
+def _of_those(t, gs: list, arg_specs, wants) -> tuple:
+    """`wants` of a rule only some of whose results have a gradient: without the inputs that those do not depend on."""
+    there = tuple([i for i, g in enumerate(gs) if g is not None])
+    used = uses(t.op, arg_specs, [s and s.struct for s in arg_specs], t.params, t.op.masked, there)
+    return tuple([want and i in used for i, want in enumerate(wants)])
 
 
 _NONE = Attached()

@@ -13,14 +13,16 @@ from ..op import Op
 _uses: dict[tuple, frozenset] = {}
 
 
-def uses(op: Op, specs: tuple, structs, params: dict, smoothly: bool = False) -> frozenset[int]:
-    """Positions of the arrays on whose numbers, not only shapes, some result of `op` depends; with `smoothly`, those
-    that a derivative can go to: not by way of a comparison or an index.
+def uses(
+    op: Op, specs: tuple, structs, params: dict, smoothly: bool = False, results: tuple[int, ...] | None = None
+) -> frozenset[int]:
+    """Positions of the arrays on whose numbers, not only shapes, some result of `op` depends, or one of `results`, by
+    their numbers; with `smoothly`, those that a derivative can go to: not by way of a comparison or an index.
 
     A rule is given all inputs and outputs of its operator and reads few: the gradient of a sum does not depend on what
     was summed. `structs` are the shapes and dtypes of the arrays, None for absent ones; `specs` names them in a key.
     """
-    key = (op, specs, tuple(params.items()), smoothly)
+    key = (op, specs, tuple(params.items()), smoothly, results)
     found = _uses.get(key)
     if found is None:
         if len(_uses) > 20_000:
@@ -40,7 +42,7 @@ def uses(op: Op, specs: tuple, structs, params: dict, smoothly: bool = False) ->
         except ValueError:  # a loop that JAX cannot reverse: said when a backward comes to it
             found = _uses[key] = frozenset(where)
         else:
-            found = _uses[key] = frozenset(where[i] for i in used_inputs(closed.jaxpr, smoothly))
+            found = _uses[key] = frozenset(where[i] for i in used_inputs(closed.jaxpr, smoothly, results))
     return found
 
 
@@ -54,9 +56,10 @@ def arguments_read(t, specs: dict) -> tuple[int, ...]:
     return tuple([i for i in there if i in used])
 
 
-def used_inputs(jaxpr, smoothly: bool = False) -> list[int]:
-    """Positions of the inputs that some output depends on; looks into nested jits."""
-    live = {v for v in jaxpr.outvars if not hasattr(v, "val")}
+def used_inputs(jaxpr, smoothly: bool = False, results: tuple[int, ...] | None = None) -> list[int]:
+    """Positions of the inputs that some output, or one of `results`, depends on; looks into nested jits."""
+    outputs = jaxpr.outvars if results is None else [jaxpr.outvars[i] for i in results]
+    live = {v for v in outputs if not hasattr(v, "val")}
     for eqn in reversed(jaxpr.eqns):
         if not any(v in live for v in eqn.outvars) and not eqn.effects:
             continue

@@ -141,7 +141,8 @@ def reshaped_in_place(t: Tensor, op: Op, params: dict, v: Value) -> Tensor:
         family.add(t)
     found.steps = (*found.steps, (op, params, (), None))
     family.version.n += 1
-    name(t, v)
+    old = value_of(t)
+    name(t, renewed(old, v) if old.__class__ is LeafValue and not local.grad else v)
     return t
 
 

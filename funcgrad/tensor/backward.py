@@ -90,6 +90,8 @@ def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, 
             retain_grad(t)
     with GraphTask(roots, targets, retain=retain, create=create_graph) as task:
         found = sweep(task)
+        for leaf in found.leaves:
+            _check_leaf(leaf)
         for leaf, g in found.leaves.items():
             if leaf.grad is None and not (leaf.hooks or leaf.after or leaf.node_hooks):
                 leaf.grad = wrap(g if create_graph or not g.spec.needs else detached(g))
@@ -249,6 +251,13 @@ def _checked(i: int, s, g, level: int) -> Value:
             f"dtype: grad_output[{i}] has a dtype of {g.dtype} and output[{i}] has a dtype of {s.dtype}."
         )
     return v if g.dtype is s.dtype else record(REGISTRY["to_dtype"], (v,), {"dtype": s.dtype})
+
+
+def _check_leaf(leaf: Leaf) -> None:
+    """Raise RuntimeError if what was a leaf when it was read has a history now."""
+    v = getattr(leaf.owner(), "_value", None)
+    if v.__class__ is Value and v.spec.needs:
+        raise RuntimeError("leaf variable has been moved into the graph interior")
 
 
 def accumulate(leaf: Leaf, g: Value, create: bool) -> None:

@@ -98,10 +98,10 @@ def lerp(input, end, weight, *, out=None):
 @composite("m")
 def lerp_(self, end, weight):
     """`lerp` in place."""
+    check_writable(self, end, weight)
     _same_dtype(self, end=end, weight=weight)
     if isinstance(weight, Tensor):
         return _lerp_in_place(self, end, weight)
-    check_writable(self, end)
     return write(self, value_of(call(ROW["lerp_number"], (self, end, weight))))
 
 

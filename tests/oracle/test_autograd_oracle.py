@@ -783,6 +783,47 @@ def node_details(t, note):
     attempt(note, lambda: y.grad_fn.foo)
 
 
+@program
+def a_second_gradient_goes_only_where_what_was_used_depends(torch, note):
+    """Of two gradients taken at once, one is used: what only the other depends on has none."""
+    a, b = torch.tensor([2.0, 3.0], requires_grad=True), torch.tensor([5.0, 7.0], requires_grad=True)
+    c = b * b
+    of_c, of_a = torch.autograd.grad((c * a).sum(), [c, a], create_graph=True)
+    of_c.square().sum().backward(retain_graph=True)
+    note(a.grad, b.grad is None)
+    note(*torch.autograd.grad(of_a.sum(), [c, a], allow_unused=True))
+
+
+@program
+def what_was_a_leaf_is_none_any_more(torch, note):
+    """A leaf that was detached, and then written a history into, cannot take the gradient of what had read it."""
+    a, b = torch.tensor([2.0], requires_grad=True), torch.tensor([5.0, 7.0], requires_grad=True)
+    c = b * 2
+    b.detach_()
+    b[:1] = a
+    note(b.requires_grad, b.is_leaf)
+    try:
+        (a.sum() + c.sum()).backward()
+    finally:
+        note(b.tolist())
+
+
+@program
+def a_leaf_with_views_is_reshaped_in_place(torch, note):
+    for name, args in (("t_", ()), ("unsqueeze_", (0,)), ("squeeze_", ()), ("transpose_", (0, 1))):
+        a = torch.tensor([[2.0, 3.0]], requires_grad=True)
+        seen = a.view_as(a) * 3
+        with torch.no_grad():
+            getattr(a, name)(*args)
+        note(name, tuple(a.shape), a.requires_grad, a.is_leaf, seen)
+
+
+@program
+def what_may_not_be_written_is_said_before_other_mistakes(torch, note):
+    a = torch.ones(2, requires_grad=True)
+    a.lerp_(torch.ones(2, dtype=torch.float64), 0.5)
+
+
 @pytest.mark.parametrize("f", PROGRAMS, ids=lambda f: f.__name__)
 @pytest.mark.filterwarnings("ignore")
 def test_same(f):
