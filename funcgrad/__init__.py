@@ -9,6 +9,7 @@ import math as _math
 from . import (
     accelerator,
     amp,
+    array_api,
     autograd,
     backends,
     compiler,

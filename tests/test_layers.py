@@ -15,7 +15,7 @@ FLOORS = {
     "version": 0, "dtypes": 0, "device": 0, "precision": 0, "random_stream": 0,
     "op": 1, "ops": 2, "tape": 3, "engine": 4, "tensor": 5,
     "autograd": 6, "compile": 6, "distributed": 6, "draw": 6, "func": 6, "io": 6, "linalg": 6, "nn": 6, "optim": 6,
-    "random": 6, "special": 6, "fft": 6, "utils": 6, "amp": 6, "distributions": 6, "shim": 6, "cuda": 6, "backends": 6,
+    "random": 6, "special": 6, "fft": 6, "array_api": 6, "utils": 6, "amp": 6, "distributions": 6, "shim": 6, "cuda": 6, "backends": 6,
     "accelerator": 6, "compiler": 6, "jit": 6, "multiprocessing": 6, "profiler": 6, "serialization": 6, "testing": 6, "mps": 6, "xpu": 6,
     "__init__": 7, "__main__": 7, "launch": 7, "bench": 7, "demo": 7, "stub": 7,
 }  # fmt: skip

@@ -223,6 +223,12 @@ def __deepcopy__(self, memo) -> Tensor:
     return t
 
 
+@composite("m")
+def to_device(self, device, /, *, stream=None):
+    """`to(device)`, as the array API calls it."""
+    return self.to(device)
+
+
 # ---- pytrees ---------------------------------------------------------------------------------------
 
 
