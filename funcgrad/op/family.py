@@ -73,7 +73,7 @@ FAMILIES = {
         ),
         Family(
             "compare",
-            "input: TS, other: TS",
+            "input: T, other: TS",
             "numeric",
             "fmi",
             out="bool",

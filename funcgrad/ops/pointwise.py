@@ -218,7 +218,7 @@ op("floor_divide", _ROUNDED["floor"], no_second("floor_divide"), "binary", infer
 op("remainder", kernel("remainder_cpu", _remainder, INT, FLOAT),
    lambda g, y, a, b: (g, -g * _floor_div(a, b)), "binary", infer=None, domain=(1, 3))  # fmt: skip
 op("fmod", kernel("fmod_cpu", spread(lax.rem), INT, FLOAT), lambda g, y, a, b: (g, -g * _trunc_div(a, b)),
-   "binary", infer=None, domain=(1, 3))  # fmt: skip
+   "binary", sig="input: T, other: TS", infer=None, domain=(1, 3))  # fmt: skip
 op("neg", refuse(RuntimeError, _NEG_BOOL, BOOL, lax.neg), lambda g, y, x: -g, "unary", infer=None,
    aliases=("negative",))  # fmt: skip
 op("positive", refuse(RuntimeError, "The `+` operator, on a bool tensor is not supported.", BOOL, lambda x: x),
@@ -314,7 +314,7 @@ op("square", lambda x: _pow_static(x, 2), lambda g, y, x: g * (2 * x), "unary", 
 op("sqrt", lax.sqrt, lambda g, y, x: g / (2 * y), "unary_float", domain=(0, inf))
 op("rsqrt", lax.rsqrt, lambda g, y, x: -0.5 * g * lax.integer_pow(y, 3), "unary_float", domain=(0, inf))
 op("hypot", kernel("hypot_cpu", spread(jnp.hypot), FLOAT), lambda g, y, a, b: (g * (a / y), g * (b / y)),
-   "binary", infer=None)  # fmt: skip
+   "binary", infer=None, sig="input: T, other: T")  # fmt: skip
 
 
 # ---- exp and log -----------------------------------------------------------------------------------
@@ -375,10 +375,10 @@ op("logit", kernel("logit_cpu", _logit, FLOAT), _logit_rule, "unary_float",
    samples=lambda: [sample((3, 4)), sample((3, 4), eps=0.2), sample(())])  # fmt: skip
 op("logaddexp", kernel("logaddexp_cpu", spread(jnp.logaddexp), FLOAT, COMPLEX),
    lambda g, y, a, b: (g / (1 + lax.exp(b - a)), g / (1 + lax.exp(a - b))), "binary", infer=None,
-   variants="fm")  # fmt: skip
+   sig="input: T, other: T", variants="fm")  # fmt: skip
 op("logaddexp2", kernel("logaddexp2_cpu", _logaddexp2, FLOAT),
    lambda g, y, a, b: (g / (1 + lax.exp2(b - a)), g / (1 + lax.exp2(a - b))), "binary", infer=None,
-   variants="fm")  # fmt: skip
+   sig="input: T, other: T", variants="fm")  # fmt: skip
 op("xlogy", kernel("xlogy_cpu", _xlogy, FLOAT), xlogy_rule(lax.log, 0), "binary_float", infer=None,
    domain=(0, inf))  # fmt: skip
 op("ldexp", spread(lambda x, other: x * lax.exp2(other)),

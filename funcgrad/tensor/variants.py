@@ -27,7 +27,7 @@ from .alias import (
     write,
     write_fresh,
 )
-from .call import call, operands
+from .call import call, call_given, call_method, check_kinds, operands, refuse_argument
 from .hot import MAKE, RENAME, body, compiled, function
 from .refusals import LEAF, OVERLAP, REPEATED
 from .storage import layout, repeats
@@ -74,14 +74,17 @@ def _any(v):
 
 def _tensors(v, name):
     if isinstance(v, Tensor) or not isinstance(v, list | tuple):
-        raise TypeError(f"{name}(): argument 'tensors' (position 1) must be tuple of Tensors, not {type(v).__name__}")
+        refuse_argument(name, None, "tensors", 1, v, "tuple of Tensors")
+    for i, t in enumerate(v):
+        if t is None or isinstance(t, bool | int | float | complex | str | list | tuple):
+            raise TypeError(f"expected Tensor as element {i} in argument 0, but got {type(t).__name__}")
     return v
 
 
 def _view(op, base, args, params):
     """A view operator: the result shares the memory of `base`."""
     if not isinstance(base, Tensor):
-        return call(op, args, params)
+        return call_given(op, args, params)
     if op.name in _LAID_OUT and base._cut is not None:
         return _view_of_view(op, base, args, params)
     return make_view(base, op, params, call(op, args, params))
@@ -125,6 +128,7 @@ _REPEATED = {
 
 
 def _inplace(op, self, args, params):
+    check_kinds(op, args, 0)
     if self._storage is not None:
         forget_dead(self)
         if op.name in _REPEATED and self._storage is not None and repeats(self):
@@ -193,7 +197,7 @@ def into(out, result, name: str):
 
 _CONVERT = {"ints": "_ints({})", "int": "_int({})", "float": "_float({})", "bool": "_bool({})", "any": "_any({})"}
 _SCOPE = {
-    "_bool": _bool, "_call": call, "_float": _float, "_inplace": _inplace, "_int": _int, "_ints": _ints, "_any": _any,
+    "_bool": _bool, "_call": call, "_call_given": call_given, "_call_method": call_method, "_float": _float, "_inplace": _inplace, "_int": _int, "_ints": _ints, "_any": _any,
     "_into": into, "_reshape_in_place": _reshape_in_place, "_sizes": _sizes, "_tensors": _tensors,
     "_view": _view, "_write": write,
 }  # fmt: skip
@@ -252,8 +256,8 @@ def _source(op: Op, form: str) -> str:
     if any(a.kind == "Ts" for a in args):
         text += f"    made = _call(op, {tail})\n"
         return text + (f"    return made if out is None else _into(out, made, {op.name!r})\n" if out else _RETURN)
-    before = f"    if out is not None: return _into(out, _call(op, {tail}), {op.name!r})\n" if out else ""
-    return text + body(kinds, params, f"_call(op, {tail})", before) + MAKE
+    before = f"    if out is not None: return _into(out, _call_given(op, {tail}), {op.name!r})\n" if out else ""
+    return text + body(kinds, params, f"{'_call_given' if form == 'f' else '_call_method'}(op, {tail})", before) + MAKE
 
 
 def make(op: Op, form: str):
