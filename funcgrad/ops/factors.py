@@ -24,6 +24,12 @@ def _geqrf(input):
 
 def _ormqr(input, tau, other, *, left=True, transpose=False):
     """Q C, Q^H C, C Q or C Q^H, Q the product of the reflectors I - tau v v^H below the diagonal of `input`."""
+    for name, x in (("input", input), ("other", other)):
+        if x.ndim < 2:
+            raise RuntimeError(f"torch.ormqr: {name} must have at least 2 dimensions.")
+    if tau.ndim != input.ndim - 1:
+        raise RuntimeError("torch.ormqr: Expected tau to have one dimension less than input, but got tau.ndim equal to "
+                           f"{tau.ndim} and input.ndim is equal to {input.ndim}")  # fmt: skip
     n, places = (other.shape[-2] if left else other.shape[-1]), input.shape[-2]
     if places != n:
         side = "-2" if left else "-1"

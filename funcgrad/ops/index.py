@@ -435,6 +435,10 @@ def _masked_fill(x, mask, value):
             f"with {value.ndim} dimension(s)."
         )
     broadcast((mask.shape, x.shape))
+    if jnp.issubdtype(value.dtype, jnp.complexfloating) and jnp.issubdtype(x.dtype, jnp.number):
+        if not jnp.issubdtype(x.dtype, jnp.complexfloating):
+            kind = {"long": "int64_t", "int": "int32_t"}.get(_legacy(x).lower(), _legacy(x).lower())
+            raise RuntimeError(f"value cannot be converted to type {kind} without overflow")
     return jnp.where(mask, value.astype(x.dtype), x)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 import jax
 import numpy as np
 
@@ -68,12 +70,14 @@ def call(op: Op, args, params: dict | None = None):
 _WORDS = {"TS": "Tensor or Number", "OT": "Tensor or None", "OTS": "Tensor, Number or None"}
 
 
-def refuse_argument(name: str, args, which: str, position: int | None, given, wanted: str = "Tensor"):
-    """The TypeError about an argument; `position` counts from 1, None for a keyword. With `args`, all arrays that were
-    given, the words of a function that comes in several forms."""
-    if args is not None:
-        kinds = ", ".join(type(a).__name__ for a in args)
-        raise TypeError(f"{name}() received an invalid combination of arguments - got ({kinds}), but expected {wanted}")
+def refuse_together(name: str, given, wanted: str) -> NoReturn:
+    """The TypeError of a function that comes in several forms, about all arguments that were given."""
+    kinds = ", ".join(type(a).__name__ for a in given)
+    raise TypeError(f"{name}() received an invalid combination of arguments - got ({kinds}), but expected ({wanted})")
+
+
+def refuse_argument(name: str, which: str, position: int | None, given, wanted: str = "Tensor") -> NoReturn:
+    """The TypeError about one argument; `position` counts from 1, None for a keyword."""
     at = "" if position is None else f" (position {position})"
     raise TypeError(f"{name}(): argument '{which}'{at} must be {wanted}, not {type(given).__name__}")
 
@@ -104,8 +108,8 @@ def check_kinds(op: Op, args, first: int = 1) -> None:
     position = None if a.keyword_only else op.sig.args.index(a) + first
     if op.name not in NUMBERS_ALONE and any(b.kind == "TS" and not b.keyword_only for b in arrays):
         wanted = ", ".join(f"{_WORDS.get(b.kind, 'Tensor')} {b.name}" for b in arrays[1 - first :])
-        refuse_argument(name, args[1 - first :], a.name, position, given, f"({wanted})")
-    refuse_argument(name, None, a.name, position, given)
+        refuse_together(name, args[1 - first :], wanted)
+    refuse_argument(name, a.name, position, given)
 
 
 def call_given(op: Op, args, params: dict | None = None):

@@ -13,7 +13,7 @@ from ..op import REGISTRY
 from ..op.checks import wrap_dim
 from ..ops.pieces import section_bounds
 from .alias import check_writable, make_view, write
-from .call import call
+from .call import call, refuse_argument, refuse_together
 from .create import tensor
 from .data import wanted_dtype
 from .tensor import Tensor, c_name, value_of
@@ -71,6 +71,8 @@ sub = _with_alpha("sub", ("subtract",))
 
 @composite("f")
 def rsub(input, other, *, alpha=1):
+    if not isinstance(input, Tensor):
+        refuse_together("rsub", (input, other), "Tensor input, Tensor or Number other")
     if alpha.__class__ is int and alpha == 1 and not isinstance(other, Tensor):
         return call(ROW["rsub"], (input, other))
     return sub(other, input, alpha=alpha)
@@ -113,8 +115,10 @@ def pow(input, exponent, *, out=None):
             made = call(ROW["rpow"], (exponent, input))
         else:
             made = call(ROW["pow"], (input, exponent))
-    else:
+    elif isinstance(input, Tensor):
         made = _pow_number(input, exponent)
+    else:
+        refuse_together("pow", (input, exponent), "Tensor or Number input, Tensor or Number exponent")
     return made if out is None else into(out, made, "pow")
 
 
@@ -148,6 +152,8 @@ def _overloaded(name: str, elementwise: str | None):
     every, along = ROW[f"{name}_all"], ROW[f"{name}_dim"]
 
     def function(input, dim=None, keepdim=False, *, other=None, out=None):
+        if not isinstance(input, Tensor):
+            refuse_argument(name, "input", 1, input)
         if isinstance(dim, Tensor):
             other, dim = dim, None
         if other is not None:
@@ -336,6 +342,8 @@ def _split_by_slices(name: str, dim: int):
     """PyTorch makes these of slices: each output is a view by itself, which may be written to."""
 
     def function(input, indices_or_sections, dim=dim):
+        if not isinstance(input, Tensor) or isinstance(indices_or_sections, str):
+            refuse_together(name, (input, indices_or_sections), "Tensor input, int or tuple of ints")
         if isinstance(indices_or_sections, Tensor) and indices_or_sections.ndim == 0:
             indices_or_sections = int(indices_or_sections)
         if not isinstance(indices_or_sections, int):

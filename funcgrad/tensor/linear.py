@@ -142,9 +142,18 @@ def lstsq(A, B, rcond=None, *, driver=None):
     if driver not in (None, "gels", "gelsy", "gelsd", "gelss"):
         raise RuntimeError(f"torch.linalg.lstsq: parameter `driver` should be one of (gels, gelsy, gelsd, gelss), "
                            f"but got {driver!r}")  # fmt: skip
+    if A.ndim < 2:
+        raise RuntimeError("torch.linalg.lstsq: input must have at least 2 dimensions.")
+    if B.ndim < 1:
+        raise RuntimeError("torch.linalg.lstsq: other must have at least 1 dimension.")
+    if A.dtype is not B.dtype:
+        raise RuntimeError("torch.linalg.lstsq: Expected input and other to have the same dtype, but got input's dtype "
+                           f"{A.dtype.legacy} and other's dtype {B.dtype.legacy}")  # fmt: skip
     vector = (B.ndim == A.ndim - 1 and B.shape == A.shape[:-1]) or (A.ndim == 2 and B.ndim == 1)
     b = B.unsqueeze(-1) if vector else B
     m, n = A.shape[-2:]
+    if b.ndim < 2 or b.shape[-2] != m:
+        raise RuntimeError("torch.linalg.lstsq: input.size(-2) should match other.size(-2)")
     limit = max(m, n) * dtypes.finfo(A.dtype).eps if rcond is None else float(rcond)
     full = driver == "gels"  # which takes the matrix to be of full rank
     x = (L["pinv"](A) if full else L["pinv"](A, rtol=limit)) @ b

@@ -12,9 +12,10 @@ import numpy as np
 
 from .. import dtypes
 from ..op import REGISTRY
-from ..op.checks import wrap_dim
+from ..op.checks import wrap_dim, wrap_dims
+from ..tape import known_array
 from .alias import check_writable, put
-from .call import call
+from .call import call, refuse_argument, refuse_together
 from .functions import nonzero, tensor
 from .indexing import masks_to_indices, pattern_of
 from .tensor import Tensor, value_of
@@ -92,9 +93,17 @@ atleast_3d = _at_least(
 )
 
 
+def _some(name: str, tensors) -> None:
+    if isinstance(tensors, list | tuple) and not tensors:
+        raise RuntimeError(f"{name} expects a non-empty TensorList")
+    if isinstance(tensors, bool | int | float | complex | str):
+        refuse_argument(name, "tensors", 1, tensors, "tuple of Tensors")
+
+
 @composite()
 @takes_out
 def hstack(tensors, *, out=None):
+    _some("hstack", tensors)
     tensors = [atleast_1d(t) for t in tensors]
     return T["cat"](tensors, 0 if tensors[0].ndim == 1 else 1)
 
@@ -102,28 +111,35 @@ def hstack(tensors, *, out=None):
 @composite(aliases=("row_stack",))
 @takes_out
 def vstack(tensors, *, out=None):
+    _some("vstack", tensors)
     return T["cat"]([atleast_2d(t) for t in tensors], 0)
 
 
 @composite()
 @takes_out
 def dstack(tensors, *, out=None):
+    _some("dstack", tensors)
     return T["cat"]([atleast_3d(t) for t in tensors], 2)
 
 
 @composite()
 @takes_out
 def column_stack(tensors, *, out=None):
+    _some("column_stack", tensors)
     return T["cat"]([t.reshape(-1, 1) if t.ndim < 2 else t for t in tensors], 1)
 
 
 @composite("fm")
 def fliplr(input):
+    if input.ndim < 2:
+        raise RuntimeError("Input must be >= 2-d.")
     return input.flip(1)
 
 
 @composite("fm")
 def flipud(input):
+    if input.ndim < 1:
+        raise RuntimeError("Input must be >= 1-d.")
     return input.flip(0)
 
 
@@ -209,6 +225,8 @@ def vander(x, N=None, increasing=False):
 @takes_out
 def diff(input, n=1, dim=-1, prepend=None, append=None, *, out=None):
     """Differences of neighbours, `n` times."""
+    if n < 0:
+        raise RuntimeError(f"order must be non-negative but got {n}")
     if n == 0:
         return input.clone()
     parts = [t for t in (prepend, input, append) if t is not None]
@@ -259,7 +277,7 @@ def gradient(input, *, spacing=None, dim=None, edge_order=1):
     if edge_order not in (1, 2):
         raise RuntimeError("torch.gradient only supports edge_order=1 and edge_order=2.")
     dims = list(range(input.ndim)) if dim is None else [dim] if isinstance(dim, int) else list(dim)
-    dims = [wrap_dim(d, input.ndim) for d in dims]
+    dims = wrap_dims(dims, input.ndim) if dims else []
     each = [1.0 if spacing is None else spacing] * len(dims) if not isinstance(spacing, list | tuple) else list(spacing)
     if len(each) != len(dims):
         raise RuntimeError(f"torch.gradient expected spacing to be unspecified, a scalar, or a list of length equal to "
@@ -345,6 +363,9 @@ def _check_weights(seen: int, fweights, aweights) -> None:
                 f"cov(): expected {name} to have the same numel as there are observations in the input but got "
                 f"{w.numel()} != {seen}"
             )
+        numbers = known_array(value_of(w))
+        if numbers is not None and (np.asarray(numbers) < 0).any():
+            raise RuntimeError(f"cov(): {name} cannot be negative")
 
 
 @composite("fm")
@@ -361,8 +382,17 @@ def corrcoef(input):
 
 @composite()
 def renorm(input, p, dim, maxnorm):
-    other = tuple(d for d in range(input.ndim) if d != dim % input.ndim)
-    n = L["vector_norm"](input, float(p), other, True)
+    """The slices of `input` along `dim` whose p-norm is above `maxnorm`, scaled down to it."""
+    if isinstance(p, complex):
+        raise RuntimeError("renorm: p must be real-valued")
+    if p <= 0:
+        raise RuntimeError("renorm: non-positive-norm not supported")
+    if maxnorm < 0:
+        raise RuntimeError(f"renorm: expected maxnorm to be >= 0 but got {maxnorm:g}")
+    if input.ndim < 2:
+        raise RuntimeError(f"renorm: input needs at least 2 dimensions, got {input.ndim} dimensions")
+    dim = wrap_dim(dim, input.ndim)
+    n = L["vector_norm"](input, float(p), tuple(d for d in range(input.ndim) if d != dim), True)
     return input * T["where"](n > maxnorm, maxnorm / (n + 1e-7), 1.0)
 
 
@@ -413,6 +443,8 @@ def float_power(input, exponent, *, out=None):
     from .. import dtypes
 
     there = [t for t in (input, exponent) if isinstance(t, Tensor)]
+    if not there:
+        refuse_together("float_power", (input, exponent), "Tensor or Number input, Tensor or Number exponent")
     wide = dtypes.complex128 if any(t.dtype.is_complex for t in there) else dtypes.float64
     a, b = (t.to(wide) if isinstance(t, Tensor) else t for t in (input, exponent))
     return T["pow"](a, b)

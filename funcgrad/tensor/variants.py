@@ -74,7 +74,7 @@ def _any(v):
 
 def _tensors(v, name):
     if isinstance(v, Tensor) or not isinstance(v, list | tuple):
-        refuse_argument(name, None, "tensors", 1, v, "tuple of Tensors")
+        refuse_argument(name, "tensors", 1, v, "tuple of Tensors")
     for i, t in enumerate(v):
         if t is None or isinstance(t, bool | int | float | complex | str | list | tuple):
             raise TypeError(f"expected Tensor as element {i} in argument 0, but got {type(t).__name__}")
@@ -197,7 +197,8 @@ def into(out, result, name: str):
 
 _CONVERT = {"ints": "_ints({})", "int": "_int({})", "float": "_float({})", "bool": "_bool({})", "any": "_any({})"}
 _SCOPE = {
-    "_bool": _bool, "_call": call, "_call_given": call_given, "_call_method": call_method, "_float": _float, "_inplace": _inplace, "_int": _int, "_ints": _ints, "_any": _any,
+    "_bool": _bool, "_call": call, "_call_given": call_given, "_call_method": call_method,
+    "_float": _float, "_inplace": _inplace, "_int": _int, "_ints": _ints, "_any": _any,
     "_into": into, "_reshape_in_place": _reshape_in_place, "_sizes": _sizes, "_tensors": _tensors,
     "_view": _view, "_write": write,
 }  # fmt: skip

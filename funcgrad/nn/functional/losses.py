@@ -65,6 +65,15 @@ def linear_cross_entropy(input, linear_weight, target, *, linear_bias=None, weig
     input          (in_features) or (N, in_features)
     linear_weight  (C, in_features), or (C, d1, ..., dK, in_features) for scores (N, C, d1, ..., dK)
     """
+    if input.ndim not in (1, 2):
+        raise RuntimeError(f"expected input with dimensionality 1 or 2, got {input.ndim}")
+    if linear_weight.ndim > 2 and input.ndim == 1:
+        raise RuntimeError(
+            f"K-dimensional loss defined by linear_weight shape {tuple(linear_weight.shape)} requires batched input, "
+            f"(N, {linear_weight.shape[-1]}), got unbatched input with shape {tuple(input.shape)}"
+        )
+    if ignore_index is not None and target.dtype.is_floating_point:
+        raise RuntimeError("ignore_index cannot be specified when target contains probabilities")
     scores = input @ linear_weight.reshape(-1, linear_weight.shape[-1]).t()
     if linear_bias is not None:
         scores = scores + linear_bias.reshape(-1)
@@ -145,6 +154,10 @@ def multi_margin_loss(
 ):
     """Hinge loss over classes: sum over i of max(0, margin - x[target] + x[i]) ** p / C."""
     reduction = reduction_of(reduction, size_average, reduce)
+    if p not in (1, 2):
+        raise ValueError("only p == 1 and p == 2 supported")
+    if weight is not None and weight.ndim != 1:
+        raise ValueError("weight must be one-dimensional")
     numbers = known(target)
     if numbers is not None and numbers.size and input.ndim:
         if numbers.min() < 0 or numbers.max() >= input.shape[-1]:
