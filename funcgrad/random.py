@@ -249,7 +249,7 @@ def _checked(size: tuple[int, ...]) -> tuple[int, ...]:
 
 def _made(v: Value, requires_grad: bool, out: Tensor | None, name: str) -> Tensor:
     made = finish(v, requires_grad)
-    return made if out is None else into(out, made, name)
+    return made if out is None else into(out, made, name, name != "multinomial")
 
 
 def _float_dtype(dtype, out) -> dtypes.DType:

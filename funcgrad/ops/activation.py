@@ -514,6 +514,7 @@ op(
     "reduce",
     sig="input: T, dim: ints, keepdim: bool = False",
     promote="float",
+    casts=True,
     samples=lambda: [
         sample((3, 4), dim=1),
         sample((2, 3, 4), dim=(0, -1), keepdim=True),

@@ -219,9 +219,9 @@ _row("geqrf", _geqrf, None, "input: T", lambda: [sample(_near_one(*s)) for s in 
 # jax_rule: a product of reflectors, each differentiated exactly
 _row("ormqr", _ormqr, jax_rule, "input: T, tau: T, other: T, left: bool = True, transpose: bool = False", _reflectors)
 _row("cholesky_solve", _cholesky_solve, _torch(_cholesky_solve_rule), "B: T, L: T, upper: bool = False", _with_factor,
-     skip=_both)
+     casts=True, skip=_both)
 _row("cholesky_inverse", _cholesky_inverse, _torch(_cholesky_inverse_rule), "L: T, upper: bool = False",
-     lambda: [sample(x.arrays[1], **x.params) for x in _with_factor()], skip=_both)
+     lambda: [sample(x.arrays[1], **x.params) for x in _with_factor()], casts=True, skip=_both)
 _row("lu_info", _lu_info, None, "A: T", _matrices, where=None, variants="")
 _row("cholesky_info", _cholesky_info, None, "A: T, *, upper: bool = False",
      lambda: [sample(_positive(2, 3, 3)), sample(_near_one(3, 3) - 3 * np.eye(3))], where=None, variants="")

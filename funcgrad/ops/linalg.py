@@ -257,7 +257,8 @@ op("dot", _dot, lambda g, y, a, b: (g * b, g * a),
 op("vdot", lambda a, b: _dot(jnp.conj(a), b), lambda g, y, a, b: (jnp.conj(g * b), g * jnp.conj(a)),
    "linalg", promote=None, sig="input: T, other: T", samples=lambda: _pairs["dot"])
 op("outer", _outer, lambda g, y, a, b: (_contract(g, b, (1,), (0,)), _contract(a, g, (0,), (0,))),
-   "linalg", sig="input: T, vec2: T", node="MulBackward0", aliases=("ger",), samples=lambda: _pairs["outer"])
+   "linalg", sig="input: T, vec2: T", casts=True, node="MulBackward0", aliases=("ger",),
+   samples=lambda: _pairs["outer"])
 op("vm", _matmul, lambda g, y, v, b: (_contract(b, g, (1,), (0,)), v[:, None] * g), "linalg", promote=None,
    sig="vec: T, input: T", where=None, variants="", node="SqueezeBackward4", samples=lambda: [sample((3,), (3, 2))])
 # torch.matmul is mm, bmm, mv, vm or dot where the ranks allow; this row is what is left
@@ -332,6 +333,7 @@ def _add_row(name, args, check, product, product_rule, samples):
         _added_rule(product, product_rule),
         "linalg",
         variants="fmi",
+        casts=name == "addr",
         sig=f"input: T, {args}, *, beta: OTS = None, alpha: OTS = None",
         samples=both,
     )

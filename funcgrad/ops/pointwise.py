@@ -310,7 +310,8 @@ op("rpow", kernel("pow", lambda x, base: _pow(base, x), INT, FLOAT, COMPLEX),
    lambda g, y, x, base: (_pow_exponent(g, y, base, x), None), "binary", infer=None, where=None, variants="",
    node="PowBackward2",
    samples=lambda: [sample((3, 4), 2.5), sample((), 2.0), sample((3,), 0.0)], domain=(0.5, 2))  # fmt: skip
-op("square", lambda x: _pow_static(x, 2), lambda g, y, x: g * (2 * x), "unary", infer=None, node="PowBackward0")
+op("square", lambda x: _pow_static(x, 2), lambda g, y, x: g * (2 * x), "unary", casts=True, infer=None,
+   node="PowBackward0")  # fmt: skip
 op("sqrt", lax.sqrt, lambda g, y, x: g / (2 * y), "unary_float", domain=(0, inf))
 op("rsqrt", lax.rsqrt, lambda g, y, x: -0.5 * g * lax.integer_pow(y, 3), "unary_float", domain=(0, inf))
 op("hypot", kernel("hypot_cpu", spread(jnp.hypot), FLOAT), lambda g, y, a, b: (g * (a / y), g * (b / y)),

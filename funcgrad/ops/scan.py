@@ -54,7 +54,7 @@ def _cumsum(x, *, dim, dtype=None):
 
 
 op("cumsum", _cumsum, lambda g, y, x, *, dim, dtype=None: along(lax.cumsum, g, dim, reverse=True),
-   "reduce", samples=_samples, **_RUNNING)  # fmt: skip
+   "reduce", casts=True, samples=_samples, **_RUNNING)  # fmt: skip
 
 
 def _cumprod(x, *, dim, dtype=None):
@@ -71,7 +71,7 @@ def _cumprod_rule(g, y, x, *, dim, dtype=None):
     return shift(y, dim, 1, 1) * recur(shift(x, dim, -1, 0), g, dim)
 
 
-op("cumprod", _cumprod, _cumprod_rule, "reduce",
+op("cumprod", _cumprod, _cumprod_rule, "reduce", casts=True,
    samples=lambda: [*_samples(), sample(np.array([2.0, 0.0, 3.0, 0.0, 4.0]), dim=0)],
    **_RUNNING)  # fmt: skip
 

@@ -82,6 +82,7 @@ op(
     _cat_rule,
     "shape",
     sig="tensors: Ts, dim: int = 0",
+    casts=True,
     promote="numeric",
     variants="f",
     aliases=("concat", "concatenate"),
@@ -99,6 +100,7 @@ op(
     _stack_rule,
     "shape",
     sig="tensors: Ts, dim: int = 0",
+    casts=True,
     promote="numeric",
     variants="f",
     samples=lambda: [

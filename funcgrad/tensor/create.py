@@ -98,7 +98,8 @@ def _sized(name: str, value):
         size = size or (named.pop("size"),)
         if named:
             raise TypeError(f"{name}() got an unexpected keyword argument '{next(iter(named))}'")
-        return full(_sizes(size), value, dtype=dtype or dtypes.get_default_dtype(), device=device,
+        dtype = dtype or (dtypes.get_default_dtype() if out is None else out.dtype)
+        return full(_sizes(size), value, dtype=dtype, device=device,
                     requires_grad=requires_grad, out=out)  # fmt: skip
 
     function.__name__ = function.__qualname__ = name
@@ -106,7 +107,20 @@ def _sized(name: str, value):
     return composite()(function)
 
 
+def like_out(f):
+    """For a factory: made in the dtype of `out`, and no other may be asked for."""
+
+    @functools.wraps(f)
+    def function(*args, out=None, dtype=None, **kwargs):
+        if out is not None and dtype not in (None, out.dtype):
+            raise RuntimeError(f"dtype {dtype.legacy} does not match dtype of out parameter ({out.dtype.legacy})")
+        return f(*args, out=out, dtype=dtype if out is None else out.dtype, **kwargs)
+
+    return function
+
+
 @composite()
+@like_out
 def full(size, fill_value, *, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False):
     """A tensor of `size` filled with `fill_value`."""
     check_device(device)
@@ -170,18 +184,8 @@ def new_tensor(self, data, *, dtype=None, device=None, requires_grad=False, layo
     return tensor(data, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
 
 
-def _arange_into(f):
-    """Counted in the dtype of `out`."""
-
-    @functools.wraps(f)
-    def function(*args, out=None, dtype=None, **kwargs):
-        return f(*args, out=out, dtype=dtype if out is None else out.dtype, **kwargs)
-
-    return function
-
-
 @composite()
-@_arange_into
+@like_out
 @takes_out
 def arange(start=0, end=None, step=1, *, out=None, dtype=None, layout=None, device=None, requires_grad=False,
            pin_memory=False):  # fmt: skip
@@ -190,6 +194,8 @@ def arange(start=0, end=None, step=1, *, out=None, dtype=None, layout=None, devi
     start, end, step = (x.item() if isinstance(x, Tensor) else x for x in (start, end, step))
     if end is None:
         start, end = 0, start
+    if dtype is not None and (dtype is dtypes.bool_ or dtype.is_complex):
+        raise NotImplementedError(f"\"arange_cpu\" not implemented for '{dtype.legacy}'")
     if not (math.isfinite(start) and math.isfinite(end)):
         raise RuntimeError(f"unsupported range: {start:g} -> {end:g}")
     if step == 0:
@@ -223,6 +229,7 @@ def _ends(name: str, start, end, steps: int) -> tuple:
 
 
 @composite()
+@like_out
 @takes_out
 def linspace(start, end, steps, *, out=None, dtype=None, layout=None, device=None, requires_grad=False):
     """`steps` numbers from `start` to `end`, both included."""
@@ -241,6 +248,7 @@ def _even(start, end, steps: int) -> np.ndarray:
 
 
 @composite()
+@like_out
 @takes_out
 def logspace(start, end, steps, base=10.0, *, out=None, dtype=None, layout=None, device=None, requires_grad=False):
     start, end = _ends("logspace", start, end, steps)
@@ -251,6 +259,7 @@ def logspace(start, end, steps, base=10.0, *, out=None, dtype=None, layout=None,
 
 
 @composite()
+@like_out
 @takes_out
 def eye(n, m=None, *, out=None, dtype=None, layout=None, device=None, requires_grad=False):
     """The identity matrix, n by m."""

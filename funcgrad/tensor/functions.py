@@ -17,7 +17,7 @@ from .call import call, refuse_argument, refuse_together
 from .create import tensor
 from .data import wanted_dtype
 from .tensor import Tensor, c_name, value_of
-from .variants import METHODS, NAMES, composite, in_order, into, make, takes_out
+from .variants import METHODS, NAMES, composite, in_order, into, make, takes_same_out
 
 ROW = REGISTRY
 
@@ -157,11 +157,11 @@ def _overloaded(name: str, elementwise: str | None):
         if isinstance(dim, Tensor):
             other, dim = dim, None
         if other is not None:
-            return NAMES["torch"][elementwise](input, other)
+            return NAMES["torch"][elementwise](input, other, out=out)
         if dim is None:
             return call(every, (input,))
         made = pair(name, *call(along, (input,), {"dim": dim, "keepdim": bool(keepdim)}))
-        return made if out is None else into(out, made, name)
+        return made if out is None else into(out, made, name, False)
 
     function.__name__ = function.__qualname__ = name
     return composite("fm")(function)
@@ -201,7 +201,7 @@ def matmul(input, other, *, out=None):
     if kind is None:
         kind = "bmm" if len(a) == len(b) == 3 and a[0] == b[0] else "matmul"
     made = call(ROW[kind], (input, other))
-    return made if out is None else into(out, made, "matmul")
+    return made if out is None else into(out, made, "matmul", False)
 
 
 @composite("f")
@@ -400,7 +400,7 @@ def meshgrid(*tensors, indexing="ij"):
 
 
 @composite("fm")
-@takes_out
+@takes_same_out
 def nonzero(input, *, out=None, as_tuple=False):
     """Indices of the elements that are not zero. Makes a run: its shape depends on the numbers."""
     from .interop import host
@@ -413,7 +413,7 @@ def nonzero(input, *, out=None, as_tuple=False):
 
 
 @composite("fm")
-@takes_out
+@takes_same_out
 def masked_select(input, mask, *, out=None):
     """The elements of `input` where `mask` holds, in a row. Makes a run."""
     a, m = broadcast_tensors(input, mask)

@@ -11,7 +11,7 @@ from ..op import REGISTRY
 from .call import call
 from .create import tensor
 from .tensor import Tensor
-from .variants import METHODS, NAMES, composite, into, takes_out
+from .variants import METHODS, NAMES, composite, into, takes_out, takes_same_out
 
 T, L = NAMES["torch"], NAMES["linalg"]
 
@@ -181,7 +181,7 @@ def triangular_solve(b, A, upper=True, transpose=False, unitriangular=False, *, 
 
 
 @composite("fm")
-@takes_out
+@takes_same_out
 def lu_solve(b, LU_data, LU_pivots, *, out=None):
     return L["lu_solve"](LU_data, LU_pivots, b)
 
@@ -257,7 +257,7 @@ def svd(input, some=True, compute_uv=True, *, out=None):
 
 
 @composite("fm")
-@takes_out
+@takes_same_out
 def lu(A, pivot=True, get_infos=False, out=None):
     """(LU, pivots), and what went wrong if asked."""
     made = tuple(L["lu_factor"](A, pivot=pivot))
@@ -303,7 +303,7 @@ def diagonal(A, *, offset=0, dim1=-2, dim2=-1):
 
 
 @composite(where="linalg")
-@takes_out
+@takes_same_out
 def vecdot(x, y, *, dim=-1, out=None):
     """Sums of conj(x) * y over `dim`."""
     if x.dtype is not y.dtype:

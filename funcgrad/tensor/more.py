@@ -19,7 +19,7 @@ from .call import call, refuse_argument, refuse_together
 from .functions import nonzero, tensor
 from .indexing import masks_to_indices, pattern_of
 from .tensor import Tensor, value_of
-from .variants import METHODS, NAMES, composite, takes_out
+from .variants import METHODS, NAMES, composite, takes_out, takes_same_out
 
 T, L = NAMES["torch"], NAMES["linalg"]
 
@@ -28,7 +28,7 @@ T, L = NAMES["torch"], NAMES["linalg"]
 
 
 @composite("fm")
-@takes_out
+@takes_same_out
 def norm(input, p="fro", dim=None, keepdim=False, out=None, dtype=None):
     """The p-norm over `dim` (all dimensions if None); "fro" is the 2-norm, "nuc" the sum of singular values."""
     if p == "nuc":
@@ -61,7 +61,7 @@ def _largest(x, dim: int, keepdim: bool = False):
     return x.amax(dim, keepdim=keepdim) if x.shape[dim] else x.sum(dim, keepdim=keepdim)
 
 
-@takes_out
+@takes_same_out
 def _linalg_norm(A, ord=None, dim=None, keepdim=False, *, out=None, dtype=None):
     """A vector norm, or a matrix norm where two dimensions are meant."""
     two = isinstance(dim, tuple | list) and len(dim) == 2
@@ -172,7 +172,7 @@ def combinations(input, r=2, with_replacement=False):
 
 
 @composite("fm")
-@takes_out
+@takes_same_out
 def inner(input, other, *, out=None):
     """Sums over the last dimensions of both."""
     if input.ndim == 0 or other.ndim == 0:
@@ -181,7 +181,7 @@ def inner(input, other, *, out=None):
 
 
 @composite(where="linalg")
-@takes_out
+@takes_same_out
 def multi_dot(tensors, *, out=None):
     made = tensors[0]
     for t in tensors[1:]:
@@ -207,7 +207,7 @@ def kron(input, other, *, out=None):
 
 
 @composite(where="linalg")
-@takes_out
+@takes_same_out
 def cross(input, other, *, dim=-1, out=None):
     return T["cross"](input, other, dim=dim)
 
@@ -222,7 +222,7 @@ def vander(x, N=None, increasing=False):
 
 
 @composite("fm")
-@takes_out
+@takes_same_out
 def diff(input, n=1, dim=-1, prepend=None, append=None, *, out=None):
     """Differences of neighbours, `n` times."""
     if n < 0:
@@ -317,7 +317,7 @@ def nanmean(input, dim=None, keepdim=False, *, dtype=None, out=None):
 
 
 @composite("fm")
-@takes_out
+@takes_same_out
 def msort(input, *, out=None):
     return input.sort(0)[0]
 
@@ -437,7 +437,7 @@ def fill_diagonal_(self, fill_value, wrap=False):
 
 
 @composite("fm")
-@takes_out
+@takes_same_out
 def float_power(input, exponent, *, out=None):
     """`input ** exponent` in float64 or complex128."""
     from .. import dtypes
