@@ -253,6 +253,8 @@ def _made(v: Value, requires_grad: bool, out: Tensor | None, name: str) -> Tenso
 
 
 def _float_dtype(dtype, out) -> dtypes.DType:
+    if out is not None and dtype not in (None, out.dtype):
+        raise RuntimeError(f"dtype {dtype.legacy} does not match dtype of out parameter ({out.dtype.legacy})")
     return dtype or (dtypes.get_default_dtype() if out is None else out.dtype)
 
 

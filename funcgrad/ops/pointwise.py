@@ -231,7 +231,7 @@ op("lerp_number", kernel("lerp_kernel_scalar", _lerp, FLOAT, COMPLEX),
    samples=lambda: [sample((3, 4), (4,), 0.75)])  # fmt: skip
 op("lerp", kernel("lerp_kernel_scalar", _lerp, FLOAT, COMPLEX),
    lambda g, y, x, end, weight: (g * (1 - weight), g * weight, g * (end - x)), "ternary",
-   sig="input: T, end: T, weight: TS", infer=None, variants="fmi", node="LerpBackward1",
+   sig="input: T, end: T, weight: TS", casts=False, infer=None, variants="fmi", node="LerpBackward1",
    samples=lambda: [*_triple()(), sample((3, 4), (3, 4), 0.25), sample((3, 4), (4,), 0.75)])  # fmt: skip
 op("addcmul", kernel("addcmul_cpu_out", _addcmul, INT, FLOAT, COMPLEX),
    lambda g, y, x, a, b, value: (g, g * (b * value), g * (a * value), None), "ternary",

@@ -78,7 +78,11 @@ def rsub(input, other, *, alpha=1):
     return sub(other, input, alpha=alpha)
 
 
-def _same_dtype(input, **others) -> None:
+def _check_lerp(input, **others) -> None:
+    given = (input, *others.values())
+    numbers = (Tensor, bool, int, float, complex, np.generic)
+    if any(not isinstance(t, Tensor) for t in given[:2]) or not isinstance(given[2], numbers):
+        refuse_together("lerp", given, "Tensor input, Tensor end, Tensor or Number weight")
     for name, t in others.items():
         if isinstance(t, Tensor) and t.dtype is not input.dtype:
             raise RuntimeError(f"expected dtype {c_name(input.dtype)} for `{name}` but got dtype {c_name(t.dtype)}")
@@ -90,7 +94,7 @@ _lerp, _lerp_in_place = NAMES["torch"]["lerp"], METHODS["lerp_"]
 @composite("fm")
 def lerp(input, end, weight, *, out=None):
     """`input + weight * (end - input)`; a number for `weight` is nothing that a backward would save."""
-    _same_dtype(input, end=end, weight=weight)
+    _check_lerp(input, end=end, weight=weight)
     if isinstance(weight, Tensor):
         return _lerp(input, end, weight, out=out)
     made = call(ROW["lerp_number"], (input, end, weight))
@@ -100,7 +104,7 @@ def lerp(input, end, weight, *, out=None):
 @composite("m")
 def lerp_(self, end, weight):
     """`lerp` in place."""
-    _same_dtype(self, end=end, weight=weight)
+    _check_lerp(self, end=end, weight=weight)
     if isinstance(weight, Tensor):
         return _lerp_in_place(self, end, weight)
     check_writable(self, end)
@@ -111,11 +115,13 @@ def lerp_(self, end, weight):
 def pow(input, exponent, *, out=None):
     """`input ** exponent`. A whole-numbered exponent is part of the program, any other number an operand."""
     if isinstance(exponent, Tensor):
-        if _is_number(input):
+        if isinstance(input, Tensor):
+            made = call(ROW["pow"], (input, exponent))
+        elif _is_number(input):
             made = call(ROW["rpow"], (exponent, input))
         else:
-            made = call(ROW["pow"], (input, exponent))
-    elif isinstance(input, Tensor):
+            refuse_together("pow", (input, exponent), "Tensor or Number input, Tensor or Number exponent")
+    elif isinstance(input, Tensor) and isinstance(exponent, bool | int | float | complex | np.generic):
         made = _pow_number(input, exponent)
     else:
         refuse_together("pow", (input, exponent), "Tensor or Number input, Tensor or Number exponent")
@@ -159,7 +165,8 @@ def _overloaded(name: str, elementwise: str | None):
         if other is not None:
             return NAMES["torch"][elementwise](input, other, out=out)
         if dim is None:
-            return call(every, (input,))
+            made = call(every, (input,))
+            return made if out is None else into(out, made, name)
         made = pair(name, *call(along, (input,), {"dim": dim, "keepdim": bool(keepdim)}))
         return made if out is None else into(out, made, name, False)
 
@@ -273,12 +280,16 @@ _real, _conj = NAMES["torch"]["real"], NAMES["torch"]["conj"]
 @composite("f")
 def real(input):
     """The real part, sharing memory; a real tensor itself."""
+    if not isinstance(input, Tensor):
+        refuse_argument("real", "input", 1, input)
     return _real(input) if input.dtype.is_complex else input
 
 
 @composite("fm")
 def conj(input):
     """The conjugate, sharing memory; a real tensor itself."""
+    if not isinstance(input, Tensor):
+        refuse_argument("conj", "input", 1, input)
     return _conj(input) if input.dtype.is_complex else input
 
 
@@ -322,12 +333,24 @@ def expand_as(self, other):
     return self.expand(other.shape)
 
 
-_flatten = NAMES["torch"]["flatten"]
+_flatten, _narrow = NAMES["torch"]["flatten"], NAMES["torch"]["narrow"]
+
+
+@composite("fm")
+def narrow(input, dim, start, length):
+    """`length` elements along `dim`, from `start` on, sharing memory."""
+    if isinstance(start, Tensor):
+        if start.ndim or start.dtype.category != dtypes.INT:
+            raise RuntimeError("start must be an 0-dim integral Tensor.")
+        start = int(start)
+    return _narrow(input, dim, start, length)
 
 
 @composite("fm")
 def flatten(input, start_dim=0, end_dim=-1):
     """Dimensions `start_dim` to `end_dim` as one; the tensor itself if that is one already."""
+    if not isinstance(input, Tensor):
+        refuse_argument("flatten", "input", 1, input)
     if input.ndim and wrap_dim(start_dim, input.ndim) == wrap_dim(end_dim, input.ndim):
         return input
     return _flatten(input, start_dim, end_dim)

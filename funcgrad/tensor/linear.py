@@ -8,7 +8,7 @@ from functools import wraps
 
 from .. import dtypes
 from ..op import REGISTRY
-from .call import call
+from .call import call, refuse_together
 from .create import tensor
 from .tensor import Tensor
 from .variants import METHODS, NAMES, composite, into, takes_out, takes_same_out
@@ -35,7 +35,7 @@ KINDS = {name: namedtuple(name, fields.split()) for name, fields in FIELDS.items
 
 def _named(name: str, made, out=None):
     """PyTorch's named result; written to `out` where one is given."""
-    made = made if out is None else into(out, tuple(made), name)
+    made = made if out is None else into(out, tuple(made), name, name == "geqrf")
     return KINDS[name](*made)
 
 
@@ -257,7 +257,7 @@ def svd(input, some=True, compute_uv=True, *, out=None):
 
 
 @composite("fm")
-@takes_same_out
+@takes_out
 def lu(A, pivot=True, get_infos=False, out=None):
     """(LU, pivots), and what went wrong if asked."""
     made = tuple(L["lu_factor"](A, pivot=pivot))
@@ -369,6 +369,8 @@ def cond(A, p=None, *, out=None):
 
 def _matrix_rank(input, tol=None, hermitian=False, *, atol=None, rtol=None, out=None):
     """How many singular values are above max(atol, rtol * the largest); `tol` is the older name of atol."""
+    if not isinstance(input, Tensor):
+        refuse_together("linalg_matrix_rank", (input,), "Tensor input")
     given = [x for x in (tol, atol, rtol) if isinstance(x, Tensor)]
     if not given:
         made = _row("matrix_rank", input, atol=tol if atol is None else atol, rtol=rtol, hermitian=hermitian)

@@ -38,7 +38,8 @@ def norm(input, p="fro", dim=None, keepdim=False, out=None, dtype=None):
 
 
 @composite(where="linalg")
-def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None):
+@takes_same_out
+def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None, out=None):
     """The norm of matrices: "fro", "nuc", and 1, 2, inf and their negatives."""
     A = A if dtype is None else A.to(dtype)
     a, b = (d % A.ndim for d in dim)
@@ -380,8 +381,9 @@ def corrcoef(input):
     return T["complex"](c.real.clip(-1, 1), c.imag.clip(-1, 1)) if c.dtype.is_complex else c.clip(-1, 1)
 
 
-@composite()
-def renorm(input, p, dim, maxnorm):
+@composite("fmi")
+@takes_same_out
+def renorm(input, p, dim, maxnorm, *, out=None):
     """The slices of `input` along `dim` whose p-norm is above `maxnorm`, scaled down to it."""
     if isinstance(p, complex):
         raise RuntimeError("renorm: p must be real-valued")

@@ -24,7 +24,8 @@ def found(module, path: str):
 def operators() -> Iterator[tuple]:
     """(name, PyTorch's entry, the function here) of all that are here."""
     for op in op_db:
-        function = found(funcgrad, op.name)
+        in_place = op.variant_test_name == "in_place"
+        function = getattr(funcgrad.Tensor, op.name + "_", None) if in_place else found(funcgrad, op.name)
         if function is not None:
             yield op.name + (f".{op.variant_test_name}" if op.variant_test_name else ""), op, function
 
