@@ -50,7 +50,7 @@ def same_dtype(name: str, a, b) -> None:
     if a.dtype != b.dtype:
         from ..dtypes import from_np
 
-        words = {"Float": "float", "Double": "double", "Half": "c10::Half", "BFloat16": "c10::BFloat16"}
+        words = {"Half": "c10::Half", "BFloat16": "c10::BFloat16", "Long": "long int"}
         x, y = (from_np(t.dtype).legacy for t in (a, b))
         raise RuntimeError(
             f"expected {name} to have the same dtype, but got: {words.get(x, x.lower())} != {words.get(y, y.lower())}"

@@ -248,7 +248,8 @@ def _slopes(x, spacing, dim: int, edge_order: int):
     if isinstance(spacing, Tensor):
         gap = spacing.diff().reshape([-1 if d == dim else 1 for d in range(x.ndim)])
     else:
-        gap = T["full"]([n - 1 if d == dim else 1 for d in range(x.ndim)], spacing, dtype=x.dtype)
+        dtype = x.dtype if x.dtype.differentiable else None
+        gap = T["full"]([n - 1 if d == dim else 1 for d in range(x.ndim)], spacing, dtype=dtype)
     a, b = gap.narrow(dim, 0, n - 2), gap.narrow(dim, 1, n - 2)
     middle = -b / (a * (a + b)) * part(0, n - 2) + (b - a) / (a * b) * part(1, n - 2) + a / (b * (a + b)) * part(
         2, n - 2)  # fmt: skip
