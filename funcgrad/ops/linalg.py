@@ -13,7 +13,7 @@ from jax import lax
 
 from ..dtypes import from_np, result_dtype
 from ..op import op, sample
-from ..op.checks import broadcast, same_dtype, wrap_dim
+from ..op.checks import broadcast, check_real, same_dtype, wrap_dim
 
 # --- checks, in PyTorch's words -----------------------------------------------------------------------
 
@@ -281,9 +281,7 @@ def _factor(name, number, like, whole):
         return None
     if whole and not jnp.issubdtype(like.dtype, jnp.inexact) and jnp.issubdtype(number.dtype, jnp.inexact):
         raise RuntimeError(f"For integral input tensors, argument {name} must not be a floating point number.")
-    if jnp.issubdtype(number.dtype, jnp.complexfloating) and not jnp.issubdtype(like.dtype, jnp.complexfloating):
-        kind = {"Long": "int64_t", "Int": "int32_t"}.get(_legacy(like), _legacy(like).lower())
-        raise RuntimeError(f"value cannot be converted to type {kind} without overflow")
+    check_real(number, like)
     return number.astype(like.dtype)
 
 

@@ -355,6 +355,21 @@ def xlog1py(x, y):
     return _xlogy(x, y, lax.log1p)
 
 
+def logaddexp(a, b):
+    """log(exp(a) + exp(b)); of complex ones the imaginary part goes on from that of the larger, as PyTorch has it."""
+    if not jnp.issubdtype(a.dtype, jnp.complexfloating):
+        return jnp.logaddexp(a, b)
+    a, b = even(a, b)
+    less = lax.real(a) < lax.real(b)
+    low, high = jnp.where(less, a, b), jnp.where(less, b, a)
+    same = (lax.real(a) == lax.real(b)) & jnp.isinf(lax.real(a))
+    ends = [jnp.where(same, t, jnp.zeros_like(t)) for t in (low, high)]
+    ends = jnp.where(lax.real(a) < 0, low, jnp.log(lax.exp(ends[0]) + lax.exp(ends[1])))
+    gap = jnp.where(same, jnp.zeros_like(a), low - high)
+    found = jnp.where(same, ends, high + jnp.where(lax.real(gap) == -jnp.inf, 0, lax.log1p(lax.exp(gap))))
+    return jnp.where((a != a) | (b != b), jnp.full_like(a, complex(jnp.nan, jnp.nan)), found)
+
+
 def _logaddexp2(a, b):
     a, b = even(a, b)
     top = lax.max(a, b)
@@ -374,7 +389,7 @@ op("sigmoid", lax.logistic, lambda g, y, x: g * ((1 - y) * y), "unary_float")
 op("logit", kernel("logit_cpu", _logit, FLOAT), _logit_rule, "unary_float",
    sig="input: T, eps: float = None", infer=None, domain=(0, 1),
    samples=lambda: [sample((3, 4)), sample((3, 4), eps=0.2), sample(())])  # fmt: skip
-op("logaddexp", kernel("logaddexp_cpu", spread(jnp.logaddexp), FLOAT, COMPLEX),
+op("logaddexp", kernel("logaddexp_cpu", logaddexp, FLOAT, COMPLEX),
    lambda g, y, a, b: (g / (1 + lax.exp(b - a)), g / (1 + lax.exp(a - b))), "binary", infer=None,
    sig="input: T, other: T", variants="fm")  # fmt: skip
 op("logaddexp2", kernel("logaddexp2_cpu", _logaddexp2, FLOAT),

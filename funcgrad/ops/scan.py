@@ -11,6 +11,7 @@ from jax import lax
 
 from ..op import op, sample
 from ..op.checks import wrap_dim
+from .pointwise import logaddexp
 from .reduce import inexact, is_complex, isnan, place, total_dtype, unsupported, wide
 
 
@@ -79,7 +80,23 @@ op("cumprod", _cumprod, _cumprod_rule, "reduce", casts=True,
 def _logcumsumexp(x, *, dim):
     if not inexact(x):
         raise unsupported("logcumsumexp_out_cpu", x)
+    if is_complex(x):
+        return along(_cumulative_logaddexp, x, dim)
     return along(lax.cumlogsumexp, wide(x), dim).astype(x.dtype)
+
+
+def _cumulative_logaddexp(x, dim, reverse):
+    """One after the other: the imaginary part tells in which order."""
+    x = jnp.moveaxis(x, dim, 0)
+    if not x.shape[0]:
+        return jnp.moveaxis(x, 0, dim)
+
+    def step(total, here):
+        total = logaddexp(here, total)
+        return total, total
+
+    _, later = lax.scan(step, x[0], x[1:])
+    return jnp.moveaxis(lax.concatenate([x[:1], later], 0), 0, dim)
 
 
 def _logcumsumexp_rule(g, y, x, *, dim):
