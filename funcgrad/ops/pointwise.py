@@ -36,6 +36,21 @@ def spread(f):
     return lambda *arrays: f(*even(*arrays))
 
 
+def in_float32(forward):
+    """`forward` of half precision in float32, as PyTorch computes it: XLA would round after every step."""
+
+    def widened(x, *more, **params):
+        if x.dtype.itemsize != 2 or not jnp.issubdtype(x.dtype, jnp.floating):
+            return forward(x, *more, **params)
+        wide = [a.astype(np.float32) if jnp.issubdtype(a.dtype, jnp.floating) else a for a in (x, *more)]
+        return forward(*wide, **params).astype(x.dtype)
+
+    return widened
+
+
+_exp2 = in_float32(lax.exp2)
+
+
 def kernel(name, forward, *categories):
     """`forward` for dtypes of `categories`; for others PyTorch's refusal by the kernel `name`."""
 
@@ -225,11 +240,11 @@ op("positive", refuse(RuntimeError, "The `+` operator, on a bool tensor is not s
    lambda g, y, x: g, "unary", infer=None, variants="fm")  # fmt: skip
 op("reciprocal", lambda x: lax.div(jnp.ones_like(x), x), lambda g, y, x: -g * (y * y), "unary_float",
    domain=(0.5, 2))  # fmt: skip
-op("lerp_number", kernel("lerp_kernel_scalar", _lerp, FLOAT, COMPLEX),
+op("lerp_number", kernel("lerp_kernel_scalar", in_float32(_lerp), FLOAT, COMPLEX),
    lambda g, y, x, end, weight: (g * (1 - weight), g * weight, None), "ternary", sig="input: T, end: T, weight: TS",
    infer=None, where=None, variants="", node="LerpBackward0", reads=lambda params: ((), ()),
    samples=lambda: [sample((3, 4), (4,), 0.75)])  # fmt: skip
-op("lerp", kernel("lerp_kernel_scalar", _lerp, FLOAT, COMPLEX),
+op("lerp", kernel("lerp_kernel_scalar", in_float32(_lerp), FLOAT, COMPLEX),
    lambda g, y, x, end, weight: (g * (1 - weight), g * weight, g * (end - x)), "ternary",
    sig="input: T, end: T, weight: TS", casts=False, infer=None, variants="fmi", node="LerpBackward1",
    samples=lambda: [*_triple()(), sample((3, 4), (3, 4), 0.25), sample((3, 4), (4,), 0.75)])  # fmt: skip
@@ -379,7 +394,7 @@ def _logaddexp2(a, b):
 
 
 op("exp", lax.exp, lambda g, y, x: g * y, "unary_float")
-op("exp2", lax.exp2, lambda g, y, x: g * (y * LN2), "unary_float")
+op("exp2", _exp2, lambda g, y, x: g * (y * LN2), "unary_float")
 op("expm1", lax.expm1, lambda g, y, x: g * (y + 1), "unary_float")
 op("log", lax.log, lambda g, y, x: g / x, "unary_float", domain=(0, inf))
 op("log2", jnp.log2, lambda g, y, x: g / (x * LN2), "unary_float", domain=(0, inf))
@@ -392,13 +407,13 @@ op("logit", kernel("logit_cpu", _logit, FLOAT), _logit_rule, "unary_float",
 op("logaddexp", kernel("logaddexp_cpu", logaddexp, FLOAT, COMPLEX),
    lambda g, y, a, b: (g / (1 + lax.exp(b - a)), g / (1 + lax.exp(a - b))), "binary", infer=None,
    sig="input: T, other: T", variants="fm")  # fmt: skip
-op("logaddexp2", kernel("logaddexp2_cpu", _logaddexp2, FLOAT),
+op("logaddexp2", kernel("logaddexp2_cpu", in_float32(_logaddexp2), FLOAT),
    lambda g, y, a, b: (g / (1 + lax.exp2(b - a)), g / (1 + lax.exp2(a - b))), "binary", infer=None,
    sig="input: T, other: T", variants="fm")  # fmt: skip
 op("xlogy", kernel("xlogy_cpu", _xlogy, FLOAT), xlogy_rule(lax.log, 0), "binary_float", infer=None,
    domain=(0, inf))  # fmt: skip
-op("ldexp", spread(lambda x, other: x * lax.exp2(other)),
-   lambda g, y, x, other: (g * lax.exp2(other), g * (y * LN2)), "binary_float", sig="input: T, other: T",
+op("ldexp", spread(lambda x, other: x * _exp2(other)),
+   lambda g, y, x, other: (g * _exp2(other), g * (y * LN2)), "binary_float", sig="input: T, other: T",
    samples=lambda: [sample((3, 4), (3, 4)), sample((3, 1), (4,)), sample((2,), np.array([2, 3]))])  # fmt: skip
 
 

@@ -17,14 +17,14 @@ from jax import lax
 
 from ..dtypes import FLOAT
 from ..op import op, sample
-from .pointwise import even, kernel, xlog1py, xlogy_rule
+from .pointwise import even, in_float32, kernel, xlog1py, xlogy_rule
 
 SQRT_PI, SQRT_2PI = math.sqrt(math.pi), math.sqrt(2 * math.pi)
 
 
 def special(name, forward, rule, family="unary_float", refused=None, **over):
     """A row for real numbers; `refused` is the kernel PyTorch names when it refuses others."""
-    op(name, kernel(refused or f"{name}_cpu", forward, FLOAT), rule, family, infer=None, **over)
+    op(name, kernel(refused or f"{name}_cpu", in_float32(forward), FLOAT), rule, family, infer=None, **over)
 
 
 # ---- error functions and the normal distribution ---------------------------------------------------
@@ -97,7 +97,7 @@ def _polygamma(x, n):
     if n == 0:
         return _digamma(x)
     if n == 1:
-        return _trigamma(x)
+        return in_float32(_trigamma)(x)
     return (-1) ** (n + 1) * math.factorial(n) * _zeta(jnp.full_like(x, n + 1), x)
 
 
