@@ -77,10 +77,17 @@ def _digamma(x):
 
 @jax.custom_jvp
 def _zeta(s, q):
-    """Hurwitz's zeta; inf at every pole in q and nan for s < 1, where lax.zeta wavers."""
+    """Hurwitz's zeta; inf at every pole in q and nan for s < 1, where lax.zeta wavers.
+
+    Below 0, where lax.zeta stops short, its terms there are those of two others above, the other way round.
+    """
     s, q = even(s, q)
     pole = (q <= 0) & (q == lax.floor(q))
-    known = lax.zeta(s, jnp.where(pole, jnp.ones_like(q), q))
+    q = jnp.where(pole, jnp.ones_like(q), q)
+    below = (q < 0) & (s > 1) & (s == lax.floor(s))
+    part = q - lax.floor(q)
+    mirrored = lax.zeta(s, 1 - part) - lax.zeta(s, jnp.where(below, 1 - q, 1))
+    known = lax.zeta(s, jnp.where(below, part, q)) + jnp.where(below, (1 - 2 * (s % 2)) * mirrored, 0)
     return jnp.where(s < 1, jnp.full_like(q, jnp.nan), jnp.where(pole, jnp.full_like(q, inf), known))
 
 
