@@ -85,8 +85,12 @@ def refuse_argument(name: str, which: str, position: int | None, given, wanted: 
 def check_kinds(op: Op, args, first: int = 1) -> None:
     """That there is a Tensor wherever the signature of `op` says so. `first` is the position of the first argument:
     0 for a method. Off the hot path, where the slots say it."""
-    arrays = op.sig.arrays
-    some = False
+    for given in args:
+        if given.__class__ is not Tensor:
+            break
+    else:
+        return
+    arrays, some = op.sig.arrays, False
     for a, given in zip(arrays, args, strict=True):
         if given.__class__ is Tensor:
             some = True

@@ -391,3 +391,4 @@ def _matrix_rank(input, tol=None, hermitian=False, *, atol=None, rtol=None, out=
 _matrix_rank.__name__ = _matrix_rank.__qualname__ = "matrix_rank"
 L["matrix_rank"] = _matrix_rank
 L["LinAlgError"] = LinAlgError
+T["matrix_exp"] = L["matrix_exp"]
