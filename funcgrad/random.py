@@ -249,10 +249,12 @@ def _checked(size: tuple[int, ...]) -> tuple[int, ...]:
 
 def _made(v: Value, requires_grad: bool, out: Tensor | None, name: str) -> Tensor:
     made = finish(v, requires_grad)
-    return made if out is None else into(out, made, name)
+    return made if out is None else into(out, made, name, name != "multinomial")
 
 
 def _float_dtype(dtype, out) -> dtypes.DType:
+    if out is not None and dtype not in (None, out.dtype):
+        raise RuntimeError(f"dtype {dtype.legacy} does not match dtype of out parameter ({out.dtype.legacy})")
     return dtype or (dtypes.get_default_dtype() if out is None else out.dtype)
 
 

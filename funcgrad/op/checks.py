@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 
 def wrap_dim(dim: int, ndim: int) -> int:
     """`dim` counted from the front; a 0-d tensor accepts -1 and 0."""
@@ -45,12 +47,22 @@ def broadcast(shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
     return tuple(result)
 
 
+def check_real(number, x) -> None:
+    """That a complex number is not to be one of a real `x`."""
+    if np.issubdtype(number.dtype, np.complexfloating) and not np.issubdtype(x.dtype, np.complexfloating):
+        from ..dtypes import from_np
+
+        name = from_np(x.dtype).legacy
+        kind = {"Long": "int64_t", "Int": "int32_t"}.get(name, name.lower())
+        raise RuntimeError(f"value cannot be converted to type {kind} without overflow")
+
+
 def same_dtype(name: str, a, b) -> None:
     """PyTorch's words for a matmul of unlike dtypes."""
     if a.dtype != b.dtype:
         from ..dtypes import from_np
 
-        words = {"Float": "float", "Double": "double", "Half": "c10::Half", "BFloat16": "c10::BFloat16"}
+        words = {"Half": "c10::Half", "BFloat16": "c10::BFloat16", "Long": "long int"}
         x, y = (from_np(t.dtype).legacy for t in (a, b))
         raise RuntimeError(
             f"expected {name} to have the same dtype, but got: {words.get(x, x.lower())} != {words.get(y, y.lower())}"

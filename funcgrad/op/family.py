@@ -21,6 +21,7 @@ class Family:
     where     the namespace of the function: "torch", "F" (nn.functional), "linalg", "special", "fft", ...;
               None for a row that only other code records
     out       dtype of the result for quick inference: "compute" (that of the promoted inputs) or "bool"
+    casts     whether `out=` may have another dtype, one that the result can be cast to
     infer     quick shape inference, (shapes) -> shape; None leaves it to `jax.eval_shape`
     samples   () -> list of Sample
     domain    (low, high) of the values drawn for samples
@@ -32,6 +33,7 @@ class Family:
     variants: str = "f"
     where: str | None = "torch"
     out: str = "compute"
+    casts: bool = False
     infer: Callable | None = None
     samples: Callable | None = None
     domain: tuple[float, float] = (-2.0, 2.0)
@@ -59,28 +61,30 @@ def _same(shapes):
     return shapes[0]
 
 
+_TWO = "input: TS, other: TS"
 FAMILIES = {
     f.name: f
     for f in (
         Family("unary", "input: T", "numeric", "fmi", infer=_same, samples=_unary_samples),
-        Family("unary_float", "input: T", "float", "fmi", infer=_same, samples=_unary_samples),
+        Family("unary_float", "input: T", "float", "fmi", casts=True, infer=_same, samples=_unary_samples),
         Family("unary_bool", "input: T", None, "fm", out="bool", infer=_same, samples=_unary_samples),
         Family(
-            "binary", "input: TS, other: TS", "numeric", "fmi", infer=checks.broadcast, samples=_binary_samples
+            "binary", _TWO, "numeric", "fmi", casts=True, infer=checks.broadcast, samples=_binary_samples
         ),
         Family(
-            "binary_float", "input: TS, other: TS", "float", "fmi", infer=checks.broadcast, samples=_binary_samples
+            "binary_float", _TWO, "float", "fmi", casts=True, infer=checks.broadcast, samples=_binary_samples
         ),
         Family(
             "compare",
-            "input: TS, other: TS",
+            "input: T, other: TS",
             "numeric",
             "fmi",
             out="bool",
+            casts=True,
             infer=checks.broadcast,
             samples=_binary_samples,
         ),
-        Family("ternary", None, "numeric", "fm", infer=checks.broadcast),
+        Family("ternary", None, "numeric", "fm", casts=True, infer=checks.broadcast),
         Family("activation", "input: T", "numeric", "f", where="F", infer=_same, samples=_unary_samples),
         Family(
             "reduce",

@@ -30,6 +30,7 @@ class Op:
         "aliases",
         "backward",
         "batch",
+        "casts",
         "domain",
         "edges",
         "exact",

@@ -58,7 +58,7 @@ class Signature:
             raise TypeError(f"unknown kind {kind!r} of argument {a.arg!r}; known are {sorted(KINDS)}")
         return Arg(a.arg, kind, REQUIRED, keyword_only)
 
-    @property
+    @cached_property
     def arrays(self) -> tuple[Arg, ...]:
         return tuple(a for a in self.args if a.is_array)
 

@@ -430,8 +430,8 @@ op(
 def _shifted(kernel, x, dim, dtype):
     """x minus its maximum along `dim` (an empty one is allowed), and the axis."""
     axis = checks.wrap_dim(dim, x.ndim)
-    if dtype is not None and not jnp.issubdtype(x.dtype, jnp.complexfloating):
-        x = x.astype(dtype.np)
+    if dtype is not None:
+        x = (x if dtype.is_complex or not jnp.iscomplexobj(x) else lax.real(x)).astype(dtype.np)
     floating(kernel if axis < x.ndim - 1 else kernel.replace("softmax_", "softmax_lastdim_"), x)
     axis = axis if x.ndim else None
     return x - jnp.max(x, axis, keepdims=True, initial=-inf), axis
@@ -514,6 +514,7 @@ op(
     "reduce",
     sig="input: T, dim: ints, keepdim: bool = False",
     promote="float",
+    casts=True,
     samples=lambda: [
         sample((3, 4), dim=1),
         sample((2, 3, 4), dim=(0, -1), keepdim=True),

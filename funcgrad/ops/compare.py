@@ -103,7 +103,7 @@ def _logical(name, f):
 _logical("logical_and", lax.bitwise_and)
 _logical("logical_or", lax.bitwise_or)
 _logical("logical_xor", lax.bitwise_xor)
-op("logical_not", lambda x: x == 0, None, "unary_bool", variants="fmi")
+op("logical_not", lambda x: x == 0, None, "unary_bool", casts=True, variants="fmi")
 
 
 # ---- bits and divisors of integers -----------------------------------------------------------------
@@ -260,11 +260,11 @@ op("clamp_max", refuse(NotImplementedError, _COMPLEX_CLAMP, COMPLEX, spread(lax.
    lambda g, y, x, max: _clamp_rule(g, y, x, None, max)[::2], "binary", sig="input: T, max: TS",
    infer=None)  # fmt: skip
 # the condition is promoted with the rest (bool is the lowest dtype, so it decides nothing) and read back
-op("where", _where, _where_rule, "ternary", sig="condition: T, input: TS, other: TS", samples=_masks)
+op("where", _where, _where_rule, "ternary", sig="condition: T, input: TS, other: TS", casts=False, samples=_masks)
 op("nan_to_num", _nan_to_num, lambda g, y, x, **_: jnp.where(jnp.isfinite(x), g, jnp.zeros_like(g)), "unary",
    sig="input: T, nan: float = None, posinf: float = None, neginf: float = None",
    samples=lambda: [sample((3, 4)), sample(np.array([1.0, np.nan, np.inf, -np.inf])),
                     sample(np.array([1.0, np.nan, np.inf, -np.inf]), nan=1.0, posinf=2.0)])  # fmt: skip
 op("heaviside", refuse(RuntimeError, "heaviside is not yet implemented for complex tensors.", COMPLEX, _heaviside),
-   no_second("heaviside"), "binary", sig="input: T, values: T", promote=None, infer=None,
+   no_second("heaviside"), "binary", sig="input: T, values: T", casts=False, promote=None, infer=None,
    node="torch::autograd::NotImplemented", skip="PyTorch has no derivative: the rule refuses")  # fmt: skip

@@ -113,7 +113,7 @@ op("view_as_complex", _view_as_complex, lambda g, y, x: _as_pairs(_conj(g)), "vi
    variants="f", write=lambda base, value: _as_pairs(value),
    samples=lambda: [sample((3, 2)), sample((2,))])  # fmt: skip
 op("complex", _two_floats(lax.complex), lambda g, y, real, imag: (lax.real(g), -lax.imag(g)), "binary",
-   sig="real: T, imag: T", promote=None, infer=None, variants="f")  # fmt: skip
+   sig="real: T, imag: T", casts=False, promote=None, infer=None, variants="f")  # fmt: skip
 op("polar", _two_floats(lambda r, t: lax.complex(r * lax.cos(t), r * lax.sin(t))),
-   lambda g, y, abs, angle: (lax.real(g * sgn(y)), -lax.imag(g * y)), "binary", sig="abs: T, angle: T",
+   lambda g, y, abs, angle: (lax.real(g * sgn(y)), -lax.imag(g * y)), "binary", sig="abs: T, angle: T", casts=False,
    promote=None, infer=None, variants="f", domain=(0.5, 2))  # fmt: skip

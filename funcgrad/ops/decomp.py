@@ -508,9 +508,9 @@ _row("eigh", _eigh, _torch(_eigh_rule), "A: T, UPLO: str = 'L'", "Eigh",
      samples=lambda: [*_symmetric(), *_symmetric(UPLO="U")], skip=_gauge)
 _row("eigvalsh", _eigvalsh, _torch(_eigvalsh_rule), "A: T, UPLO: str = 'L'", "Eigh", samples=_symmetric)
 _row("eig", _eig, _torch(_eig_rule), node="Eig", samples=_square, skip=_gauge)
-_row("eigvals", _eigvals, _torch(_eigvals_rule), node="Eig", samples=_square)
-_row("pinv", _pinv, _torch(_pinv_rule), _tolerances.replace("input", "A"), "Pinv", samples=_tall_and_wide)
-_row("matrix_rank", _matrix_rank, None, _tolerances.replace("input", "A"), samples=_tall_and_wide)
+_row("eigvals", _eigvals, _torch(_eigvals_rule), node="Eig", casts=True, samples=_square)
+_row("pinv", _pinv, _torch(_pinv_rule), _tolerances.replace("input", "A"), "Pinv", casts=True, samples=_tall_and_wide)
+_row("matrix_rank", _matrix_rank, None, _tolerances.replace("input", "A"), casts=True, samples=_tall_and_wide)
 _row("matrix_exp", _matrix_exp, _matrix_exp_rule, node="MatrixExp", variants="fm",
      samples=lambda: [sample(_near_one(*s) / 4) for s in ((2, 3, 3),)])
 # fmt: on

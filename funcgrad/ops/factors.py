@@ -24,6 +24,12 @@ def _geqrf(input):
 
 def _ormqr(input, tau, other, *, left=True, transpose=False):
     """Q C, Q^H C, C Q or C Q^H, Q the product of the reflectors I - tau v v^H below the diagonal of `input`."""
+    for name, x in (("input", input), ("other", other)):
+        if x.ndim < 2:
+            raise RuntimeError(f"torch.ormqr: {name} must have at least 2 dimensions.")
+    if tau.ndim != input.ndim - 1:
+        raise RuntimeError("torch.ormqr: Expected tau to have one dimension less than input, but got tau.ndim equal to "
+                           f"{tau.ndim} and input.ndim is equal to {input.ndim}")  # fmt: skip
     n, places = (other.shape[-2] if left else other.shape[-1]), input.shape[-2]
     if places != n:
         side = "-2" if left else "-1"
@@ -213,9 +219,9 @@ _row("geqrf", _geqrf, None, "input: T", lambda: [sample(_near_one(*s)) for s in 
 # jax_rule: a product of reflectors, each differentiated exactly
 _row("ormqr", _ormqr, jax_rule, "input: T, tau: T, other: T, left: bool = True, transpose: bool = False", _reflectors)
 _row("cholesky_solve", _cholesky_solve, _torch(_cholesky_solve_rule), "B: T, L: T, upper: bool = False", _with_factor,
-     skip=_both)
+     casts=True, skip=_both)
 _row("cholesky_inverse", _cholesky_inverse, _torch(_cholesky_inverse_rule), "L: T, upper: bool = False",
-     lambda: [sample(x.arrays[1], **x.params) for x in _with_factor()], skip=_both)
+     lambda: [sample(x.arrays[1], **x.params) for x in _with_factor()], casts=True, skip=_both)
 _row("lu_info", _lu_info, None, "A: T", _matrices, where=None, variants="")
 _row("cholesky_info", _cholesky_info, None, "A: T, *, upper: bool = False",
      lambda: [sample(_positive(2, 3, 3)), sample(_near_one(3, 3) - 3 * np.eye(3))], where=None, variants="")

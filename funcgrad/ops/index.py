@@ -12,7 +12,7 @@ from jax import lax
 
 from .. import dtypes
 from ..op import op, sample
-from ..op.checks import broadcast, wrap_dim
+from ..op.checks import broadcast, check_real, wrap_dim
 from .scatter import at_least_1d, is_index, reduced, reduced_rule, update, zeros
 
 
@@ -435,6 +435,8 @@ def _masked_fill(x, mask, value):
             f"with {value.ndim} dimension(s)."
         )
     broadcast((mask.shape, x.shape))
+    if x.dtype != np.bool_:
+        check_real(value, x)
     return jnp.where(mask, value.astype(x.dtype), x)
 
 

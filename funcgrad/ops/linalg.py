@@ -11,9 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from ..dtypes import from_np
+from ..dtypes import from_np, result_dtype
 from ..op import op, sample
-from ..op.checks import broadcast, same_dtype, wrap_dim
+from ..op.checks import broadcast, check_real, same_dtype, wrap_dim
 
 # --- checks, in PyTorch's words -----------------------------------------------------------------------
 
@@ -49,6 +49,9 @@ def _check_bmm(a, b, added=None):
         raise RuntimeError(
             f"Expected size for first two dimensions of batch2 tensor to be: {want} but got: {got}."
         )
+    if added is not None and added.dtype != a.dtype:
+        x, y, z = (_legacy(t).lower() for t in (added, a, b))
+        raise RuntimeError(f"Input dtypes must be the same, got: input {x}, batch1: {y}, batch2: {z}")
     _same_scalar_type(a, b)
     _no_bool("bmm", a)
 
@@ -60,11 +63,9 @@ def _check_mv(a, v, added=None):
     size = added.shape[0] if added is not None and added.ndim == 1 else n
     if m != v.shape[0] or size not in (1, n):
         raise RuntimeError(f"size mismatch, got input ({size}), mat ({n}x{m}), vec ({len(v)})")
-    if a.dtype != v.dtype:
-        x, y = _legacy(a), _legacy(v)
-        raise RuntimeError(
-            f"addmv input tensors must have the same dtype, but got {y}, {x}, and {y}"
-        )
+    if a.dtype != v.dtype or (added is not None and added.dtype != v.dtype):
+        x, y, z = map(_legacy, (v if added is None else added, a, v))
+        raise RuntimeError(f"addmv input tensors must have the same dtype, but got {x}, {y}, and {z}")
     _no_bool("addmv_impl_cpu", a)
 
 
@@ -257,7 +258,8 @@ op("dot", _dot, lambda g, y, a, b: (_contract(g, b, (), ()), _contract(g, a, (),
 op("vdot", lambda a, b: _dot(jnp.conj(a), b), lambda g, y, a, b: (jnp.conj(g * b), g * jnp.conj(a)),
    "linalg", promote=None, sig="input: T, other: T", samples=lambda: _pairs["dot"])
 op("outer", _outer, lambda g, y, a, b: (_contract(g, b, (1,), (0,)), _contract(a, g, (0,), (0,))),
-   "linalg", sig="input: T, vec2: T", node="MulBackward0", aliases=("ger",), samples=lambda: _pairs["outer"])
+   "linalg", sig="input: T, vec2: T", casts=True, node="MulBackward0", aliases=("ger",),
+   samples=lambda: _pairs["outer"])
 op("vm", _matmul, lambda g, y, v, b: (_contract(b, g, (1,), (0,)), _contract(v, g, (), ())), "linalg", promote=None,
    sig="vec: T, input: T", where=None, variants="", node="SqueezeBackward4", samples=lambda: [sample((3,), (3, 2))])
 # torch.matmul is mm, bmm, mv, vm or dot where the ranks allow; this row is what is left
@@ -273,11 +275,28 @@ op("bilinear", _bilinear, _bilinear_rule, "nn", promote=None, node="AddBackward0
 # None stands for 1: the factors are operands (changing them compiles nothing), left out where not given.
 
 
-def _added(check, product):
+def _factor(name, number, like, whole):
+    """beta or alpha in the dtype of the product; for integers it is cut off, or with `whole` refused."""
+    if number is None:
+        return None
+    if whole and not jnp.issubdtype(like.dtype, jnp.inexact) and jnp.issubdtype(number.dtype, jnp.inexact):
+        raise RuntimeError(f"For integral input tensors, argument {name} must not be a floating point number.")
+    check_real(number, like)
+    return number.astype(like.dtype)
+
+
+def _together(*arrays):
+    dtype = result_dtype([(from_np(t.dtype), t.ndim) for t in arrays], ())
+    return [t.astype(dtype.np) for t in arrays]
+
+
+def _added(check, product, mixed):
     """The forward of `beta * input + alpha * product(a, b)`; PyTorch does not look at input if beta is 0."""
 
     def forward(x, a, b, beta=None, alpha=None):
         check(a, b, x)
+        x, a, b = _together(x, a, b) if mixed else (x, a, b)
+        beta, alpha = _factor("beta", beta, x, mixed), _factor("alpha", alpha, x, mixed)
         p = product(a, b)
         _check_expand(x, p.shape)
         p = p if alpha is None else alpha * p
@@ -289,6 +308,7 @@ def _added(check, product):
 
 def _added_rule(product, product_rule):
     def rule(g, y, input, a, b, *factors):
+        input, a, b, *factors = (t if t is None else t.astype(y.dtype) for t in (input, a, b, *factors))
         beta, alpha = (*factors, None, None)[:2]
         found = (
             g if beta is None else beta * g,
@@ -304,6 +324,8 @@ def _matrices(a, b, added):
     for name, x in (("mat1", a), ("mat2", b)):
         if x.ndim != 2:
             raise RuntimeError(f"{name} must be a matrix, got {x.ndim}-D tensor")
+    if added.dtype != b.dtype:
+        raise RuntimeError(f"self and mat2 must have the same dtype, but got {_legacy(added)} and {_legacy(b)}")
     _check_mm(a, b)
 
 
@@ -328,10 +350,12 @@ def _add_row(name, args, check, product, product_rule, samples):
 
     op(
         name,
-        _added(check, product),
+        _added(check, product, name == "addr"),
         _added_rule(product, product_rule),
         "linalg",
+        promote=None,
         variants="fmi",
+        casts=name == "addr",
         sig=f"input: T, {args}, *, beta: OTS = None, alpha: OTS = None",
         samples=both,
     )

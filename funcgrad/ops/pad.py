@@ -10,6 +10,7 @@ import numpy as np
 from jax import lax
 
 from ..op import REGISTRY, op, sample
+from ..op.checks import check_real
 from . import pieces  # noqa: F401  (the rows of the views that are written here)
 
 # ---- padding ---------------------------------------------------------------------------------
@@ -34,7 +35,9 @@ def _constant_pad(x, *, pad, value=0):
     pairs = _pad_pairs(x.shape, pad)
     if any(n + low + high < 0 for n, (low, high) in zip(x.shape, pairs, strict=True)):
         raise RuntimeError("narrow(): length must be non-negative.")
-    return lax.pad(x, np.asarray(value).astype(x.dtype), [(*pair, 0) for pair in pairs])
+    value = np.asarray(value)
+    check_real(value, x)
+    return lax.pad(x, value.astype(x.dtype), [(*pair, 0) for pair in pairs])
 
 
 def _constant_pad_rule(g, y, x, *, pad, value=0):
@@ -133,7 +136,7 @@ op(
     _constant_pad,
     _constant_pad_rule,
     "shape",
-    sig="input: T, pad: ints, value: float = 0",
+    sig="input: T, pad: ints, value: any = 0",
     variants="f",
     samples=lambda: [
         sample((2, 3), pad=(1, 2)),

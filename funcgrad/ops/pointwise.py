@@ -36,6 +36,21 @@ def spread(f):
     return lambda *arrays: f(*even(*arrays))
 
 
+def in_float32(forward):
+    """`forward` of half precision in float32, as PyTorch computes it: XLA would round after every step."""
+
+    def widened(x, *more, **params):
+        if x.dtype.itemsize != 2 or not jnp.issubdtype(x.dtype, jnp.floating):
+            return forward(x, *more, **params)
+        wide = [a.astype(np.float32) if jnp.issubdtype(a.dtype, jnp.floating) else a for a in (x, *more)]
+        return forward(*wide, **params).astype(x.dtype)
+
+    return widened
+
+
+_exp2 = in_float32(lax.exp2)
+
+
 def kernel(name, forward, *categories):
     """`forward` for dtypes of `categories`; for others PyTorch's refusal by the kernel `name`."""
 
@@ -218,20 +233,20 @@ op("floor_divide", _ROUNDED["floor"], no_second("floor_divide"), "binary", infer
 op("remainder", kernel("remainder_cpu", _remainder, INT, FLOAT),
    lambda g, y, a, b: (g, -g * _floor_div(a, b)), "binary", infer=None, domain=(1, 3))  # fmt: skip
 op("fmod", kernel("fmod_cpu", spread(lax.rem), INT, FLOAT), lambda g, y, a, b: (g, -g * _trunc_div(a, b)),
-   "binary", infer=None, domain=(1, 3))  # fmt: skip
+   "binary", sig="input: T, other: TS", infer=None, domain=(1, 3))  # fmt: skip
 op("neg", refuse(RuntimeError, _NEG_BOOL, BOOL, lax.neg), lambda g, y, x: -g, "unary", infer=None,
    aliases=("negative",))  # fmt: skip
 op("positive", refuse(RuntimeError, "The `+` operator, on a bool tensor is not supported.", BOOL, lambda x: x),
    lambda g, y, x: g, "unary", infer=None, variants="fm")  # fmt: skip
 op("reciprocal", lambda x: lax.div(jnp.ones_like(x), x), lambda g, y, x: -g * (y * y), "unary_float",
    domain=(0.5, 2))  # fmt: skip
-op("lerp_number", kernel("lerp_kernel_scalar", _lerp, FLOAT, COMPLEX),
+op("lerp_number", kernel("lerp_kernel_scalar", in_float32(_lerp), FLOAT, COMPLEX),
    lambda g, y, x, end, weight: (g * (1 - weight), g * weight, None), "ternary", sig="input: T, end: T, weight: TS",
    infer=None, where=None, variants="", node="LerpBackward0", reads=lambda params: ((), ()),
    samples=lambda: [sample((3, 4), (4,), 0.75)])  # fmt: skip
-op("lerp", kernel("lerp_kernel_scalar", _lerp, FLOAT, COMPLEX),
+op("lerp", kernel("lerp_kernel_scalar", in_float32(_lerp), FLOAT, COMPLEX),
    lambda g, y, x, end, weight: (g * (1 - weight), g * weight, g * (end - x)), "ternary",
-   sig="input: T, end: T, weight: TS", infer=None, variants="fmi", node="LerpBackward1",
+   sig="input: T, end: T, weight: TS", casts=False, infer=None, variants="fmi", node="LerpBackward1",
    samples=lambda: [*_triple()(), sample((3, 4), (3, 4), 0.25), sample((3, 4), (4,), 0.75)])  # fmt: skip
 op("addcmul", kernel("addcmul_cpu_out", _addcmul, INT, FLOAT, COMPLEX),
    lambda g, y, x, a, b, value: (g, g * (b * value), g * (a * value), None), "ternary",
@@ -310,11 +325,12 @@ op("rpow", kernel("pow", lambda x, base: _pow(base, x), INT, FLOAT, COMPLEX),
    lambda g, y, x, base: (_pow_exponent(g, y, base, x), None), "binary", infer=None, where=None, variants="",
    node="PowBackward2",
    samples=lambda: [sample((3, 4), 2.5), sample((), 2.0), sample((3,), 0.0)], domain=(0.5, 2))  # fmt: skip
-op("square", lambda x: _pow_static(x, 2), lambda g, y, x: g * (2 * x), "unary", infer=None, node="PowBackward0")
+op("square", lambda x: _pow_static(x, 2), lambda g, y, x: g * (2 * x), "unary", casts=True, infer=None,
+   node="PowBackward0")  # fmt: skip
 op("sqrt", lax.sqrt, lambda g, y, x: g / (2 * y), "unary_float", domain=(0, inf))
 op("rsqrt", lax.rsqrt, lambda g, y, x: -0.5 * g * lax.integer_pow(y, 3), "unary_float", domain=(0, inf))
 op("hypot", kernel("hypot_cpu", spread(jnp.hypot), FLOAT), lambda g, y, a, b: (g * (a / y), g * (b / y)),
-   "binary", infer=None)  # fmt: skip
+   "binary", infer=None, sig="input: T, other: T")  # fmt: skip
 
 
 # ---- exp and log -----------------------------------------------------------------------------------
@@ -354,6 +370,21 @@ def xlog1py(x, y):
     return _xlogy(x, y, lax.log1p)
 
 
+def logaddexp(a, b):
+    """log(exp(a) + exp(b)); of complex ones the imaginary part goes on from that of the larger, as PyTorch has it."""
+    if not jnp.issubdtype(a.dtype, jnp.complexfloating):
+        return jnp.logaddexp(a, b)
+    a, b = even(a, b)
+    less = lax.real(a) < lax.real(b)
+    low, high = jnp.where(less, a, b), jnp.where(less, b, a)
+    same = (lax.real(a) == lax.real(b)) & jnp.isinf(lax.real(a))
+    ends = [jnp.where(same, t, jnp.zeros_like(t)) for t in (low, high)]
+    ends = jnp.where(lax.real(a) < 0, low, jnp.log(lax.exp(ends[0]) + lax.exp(ends[1])))
+    gap = jnp.where(same, jnp.zeros_like(a), low - high)
+    found = jnp.where(same, ends, high + jnp.where(lax.real(gap) == -jnp.inf, 0, lax.log1p(lax.exp(gap))))
+    return jnp.where((a != a) | (b != b), jnp.full_like(a, complex(jnp.nan, jnp.nan)), found)
+
+
 def _logaddexp2(a, b):
     a, b = even(a, b)
     top = lax.max(a, b)
@@ -363,7 +394,7 @@ def _logaddexp2(a, b):
 
 
 op("exp", lax.exp, lambda g, y, x: g * y, "unary_float")
-op("exp2", lax.exp2, lambda g, y, x: g * (y * LN2), "unary_float")
+op("exp2", _exp2, lambda g, y, x: g * (y * LN2), "unary_float")
 op("expm1", lax.expm1, lambda g, y, x: g * (y + 1), "unary_float")
 op("log", lax.log, lambda g, y, x: g / x, "unary_float", domain=(0, inf))
 op("log2", jnp.log2, lambda g, y, x: g / (x * LN2), "unary_float", domain=(0, inf))
@@ -373,16 +404,16 @@ op("sigmoid", lax.logistic, lambda g, y, x: g * ((1 - y) * y), "unary_float")
 op("logit", kernel("logit_cpu", _logit, FLOAT), _logit_rule, "unary_float",
    sig="input: T, eps: float = None", infer=None, domain=(0, 1),
    samples=lambda: [sample((3, 4)), sample((3, 4), eps=0.2), sample(())])  # fmt: skip
-op("logaddexp", kernel("logaddexp_cpu", spread(jnp.logaddexp), FLOAT, COMPLEX),
+op("logaddexp", kernel("logaddexp_cpu", logaddexp, FLOAT, COMPLEX),
    lambda g, y, a, b: (g / (1 + lax.exp(b - a)), g / (1 + lax.exp(a - b))), "binary", infer=None,
-   variants="fm")  # fmt: skip
-op("logaddexp2", kernel("logaddexp2_cpu", _logaddexp2, FLOAT),
+   sig="input: T, other: T", variants="fm")  # fmt: skip
+op("logaddexp2", kernel("logaddexp2_cpu", in_float32(_logaddexp2), FLOAT),
    lambda g, y, a, b: (g / (1 + lax.exp2(b - a)), g / (1 + lax.exp2(a - b))), "binary", infer=None,
-   variants="fm")  # fmt: skip
+   sig="input: T, other: T", variants="fm")  # fmt: skip
 op("xlogy", kernel("xlogy_cpu", _xlogy, FLOAT), xlogy_rule(lax.log, 0), "binary_float", infer=None,
    domain=(0, inf))  # fmt: skip
-op("ldexp", spread(lambda x, other: x * lax.exp2(other)),
-   lambda g, y, x, other: (g * lax.exp2(other), g * (y * LN2)), "binary_float", sig="input: T, other: T",
+op("ldexp", spread(lambda x, other: x * _exp2(other)),
+   lambda g, y, x, other: (g * _exp2(other), g * (y * LN2)), "binary_float", sig="input: T, other: T",
    samples=lambda: [sample((3, 4), (3, 4)), sample((3, 1), (4,)), sample((2,), np.array([2, 3]))])  # fmt: skip
 
 

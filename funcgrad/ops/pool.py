@@ -243,17 +243,15 @@ def _bins(size, out):
 
 
 def _adaptive_sizes(name, x, output_size, n, maximum):
-    lead = f"{name}(): " if n > 1 else ""
+    several = n > 1 and isinstance(output_size, list | tuple)
+    if several and x.ndim <= len(output_size):
+        raise ValueError(f"Input dimension should be at least {len(output_size) + 1}")
     if x.ndim not in (n + 1, n + 2):
         if n == 1:
-            raise RuntimeError(
-                f"Expected 2 to 3 dimensions, but got {x.ndim}-dimensional tensor for argument #1 'self' "
-                f"(while checking arguments for {name})"
-            )
+            raise RuntimeError(f"Expected 2 to 3 dimensions, but got {x.ndim}-dimensional tensor for argument #1 "
+                               f"'self' (while checking arguments for {name})")  # fmt: skip
         colon = ":" if maximum else ""
-        raise RuntimeError(
-            f"{lead}Expected {n + 1}D or {n + 2}D tensor, but got{colon} {list(x.shape)}"
-        )
+        raise RuntimeError(f"{name}(): Expected {n + 1}D or {n + 2}D tensor, but got{colon} {list(x.shape)}")
     for d, m in enumerate(x.shape[-n - 1 :] if maximum else x.shape[-n:], x.ndim - n - maximum):
         if m == 0:
             raise RuntimeError(
@@ -265,10 +263,9 @@ def _adaptive_sizes(name, x, output_size, n, maximum):
     given = (given,) * n if isinstance(given, int) or given is None else tuple(given)
     if len(given) != n:
         if n == 1:
-            raise RuntimeError(
-                f"{name}() argument 'output_size' should contain one int (got {len(given)})"
-            )
-        raise ValueError(f"Input dimension should be at least {len(given) + 1}")
+            raise RuntimeError(f"{name}() argument 'output_size' should contain one int (got {len(given)})")
+        words = "(): internal error: output_size.size() must be" if maximum else ": output_size must be"
+        raise RuntimeError(f"{name}{words} {n}")
     out = tuple(m if o is None else o for o, m in zip(given, size, strict=True))
     if min(out) < 0:
         got = ", ".join(map(str, out))

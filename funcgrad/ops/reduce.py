@@ -122,7 +122,7 @@ def _sum(x, *, dim=None, keepdim=False, dtype=None):
 
 
 op("sum", _sum, lambda g, y, x, *, dim=None, keepdim=False, dtype=None: spread(g, x, dim, keepdim),
-   "reduce", sig=_SUM, node=_by_dim("Sum"))  # fmt: skip
+   "reduce", sig=_SUM, casts=True, node=_by_dim("Sum"))  # fmt: skip
 
 
 def _nansum(x, **params):
@@ -135,7 +135,7 @@ def _nansum_rule(g, y, x, *, dim=None, keepdim=False, dtype=None):
     return jnp.where(isnan(x), jnp.zeros((), g.dtype), spread(g, x, dim, keepdim))
 
 
-op("nansum", _nansum, _nansum_rule, "reduce", sig=_SUM,
+op("nansum", _nansum, _nansum_rule, "reduce", sig=_SUM, casts=True,
    samples=lambda: [sample((3, 4)), sample(np.array([[1.0, np.nan], [np.nan, 4.0]]), dim=-1),
                     sample((2, 3), dim=(0, 1), keepdim=True), sample(())])  # fmt: skip
 
@@ -156,7 +156,7 @@ def _mean_rule(g, y, x, *, dim=None, keepdim=False, dtype=None):
     return spread(g / count(x, dim), x, dim, keepdim)
 
 
-op("mean", _mean, _mean_rule, "reduce", sig=_SUM, node=_by_dim("Mean"))
+op("mean", _mean, _mean_rule, "reduce", sig=_SUM, casts=True, node=_by_dim("Mean"))
 
 
 # ---------------------------------------------------------------- product
@@ -182,7 +182,7 @@ def _prod_rule(g, y, x, *, dim=None, keepdim=False, dtype=None):
     return spread(g, x, dim, keepdim) * others
 
 
-op("prod", _prod, _prod_rule, "reduce",
+op("prod", _prod, _prod_rule, "reduce", casts=True,
    sig="input: T, dim: int = None, keepdim: bool = False, *, dtype: dtype = None",
    node=_by_dim("Prod"),
    samples=lambda: [sample((3, 4)), sample((2, 3, 2), dim=1), sample((2, 3), dim=-1, keepdim=True),
@@ -270,9 +270,9 @@ def _var_samples():
 
 
 op("var", lambda x, **p: _moments(x, **p)[0].astype(_real_dtype(x)), _var_rule, "reduce",
-   sig=_VAR, samples=_var_samples)  # fmt: skip
+   sig=_VAR, casts=True, samples=_var_samples)  # fmt: skip
 op("std", lambda x, **p: lax.sqrt(_moments(x, **p)[0]).astype(_real_dtype(x)), _std_rule, "reduce",
-   sig=_VAR, samples=_var_samples)  # fmt: skip
+   sig=_VAR, casts=True, samples=_var_samples)  # fmt: skip
 
 
 def _var_mean(x, **params):

@@ -11,6 +11,7 @@ from jax import lax
 
 from ..op import jax_rule, op, sample
 from .linalg import multilinear
+from .pointwise import in_float32
 
 # --- where the samples lie ----------------------------------------------------------------------------
 
@@ -123,7 +124,7 @@ def _by_taps(taps):
     return forward
 
 
-_linear, _cubic = _by_taps(_linear_taps), _by_taps(_cubic_taps)
+_linear, _cubic = in_float32(_by_taps(_linear_taps)), in_float32(_by_taps(_cubic_taps))
 _words = {1: "Linear", 2: "Bilinear", 3: "Trilinear"}
 _linear_samples = [
     sample((2, 3, 5), size=(8,)),
@@ -358,7 +359,7 @@ def _grid_samples():
 
 # fmt: off
 # jax_rule: three modes by three paddings of piecewise polynomials of the grid; the kinks are set in the forward
-op("grid_sample", _grid_sample, jax_rule, "nn", promote=None,
+op("grid_sample", in_float32(_grid_sample), jax_rule, "nn", promote=None,
    node="GridSampler2DBackward0",
    sig="input: T, grid: T, mode: str = 'bilinear', padding_mode: str = 'zeros', align_corners: bool = None",
    samples=_grid_samples)

@@ -11,6 +11,7 @@ from jax import lax
 
 from ..op import op, sample
 from ..op.checks import wrap_dim
+from .pointwise import logaddexp
 from .reduce import inexact, is_complex, isnan, place, total_dtype, unsupported, wide
 
 
@@ -54,7 +55,7 @@ def _cumsum(x, *, dim, dtype=None):
 
 
 op("cumsum", _cumsum, lambda g, y, x, *, dim, dtype=None: along(lax.cumsum, g, dim, reverse=True),
-   "reduce", samples=_samples, **_RUNNING)  # fmt: skip
+   "reduce", casts=True, samples=_samples, **_RUNNING)  # fmt: skip
 
 
 def _cumprod(x, *, dim, dtype=None):
@@ -71,7 +72,7 @@ def _cumprod_rule(g, y, x, *, dim, dtype=None):
     return shift(y, dim, 1, 1) * recur(shift(x, dim, -1, 0), g, dim)
 
 
-op("cumprod", _cumprod, _cumprod_rule, "reduce",
+op("cumprod", _cumprod, _cumprod_rule, "reduce", casts=True,
    samples=lambda: [*_samples(), sample(np.array([2.0, 0.0, 3.0, 0.0, 4.0]), dim=0)],
    **_RUNNING)  # fmt: skip
 
@@ -79,7 +80,23 @@ op("cumprod", _cumprod, _cumprod_rule, "reduce",
 def _logcumsumexp(x, *, dim):
     if not inexact(x):
         raise unsupported("logcumsumexp_out_cpu", x)
+    if is_complex(x):
+        return along(_cumulative_logaddexp, x, dim)
     return along(lax.cumlogsumexp, wide(x), dim).astype(x.dtype)
+
+
+def _cumulative_logaddexp(x, dim, reverse):
+    """One after the other: the imaginary part tells in which order."""
+    x = jnp.moveaxis(x, dim, 0)
+    if not x.shape[0]:
+        return jnp.moveaxis(x, 0, dim)
+
+    def step(total, here):
+        total = logaddexp(here, total)
+        return total, total
+
+    _, later = lax.scan(step, x[0], x[1:])
+    return jnp.moveaxis(lax.concatenate([x[:1], later], 0), 0, dim)
 
 
 def _logcumsumexp_rule(g, y, x, *, dim):

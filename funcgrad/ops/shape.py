@@ -82,6 +82,7 @@ op(
     _cat_rule,
     "shape",
     sig="tensors: Ts, dim: int = 0",
+    casts=True,
     promote="numeric",
     variants="f",
     aliases=("concat", "concatenate"),
@@ -99,6 +100,7 @@ op(
     _stack_rule,
     "shape",
     sig="tensors: Ts, dim: int = 0",
+    casts=True,
     promote="numeric",
     variants="f",
     samples=lambda: [
@@ -118,6 +120,8 @@ def _flip(x, *, dims):
 
 def _roll(x, *, shifts, dims=()):
     shifts, dims = ((n,) if isinstance(n, int) else n or () for n in (shifts, dims))
+    if not shifts:
+        raise RuntimeError("`shifts` required")
     if not dims and len(shifts) == 1:
         return lax.reshape(_roll(lax.reshape(x, (x.size,)), shifts=shifts, dims=(0,)), x.shape)
     if len(shifts) != len(dims):

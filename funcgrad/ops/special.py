@@ -17,14 +17,14 @@ from jax import lax
 
 from ..dtypes import FLOAT
 from ..op import op, sample
-from .pointwise import even, kernel, xlog1py, xlogy_rule
+from .pointwise import even, in_float32, kernel, xlog1py, xlogy_rule
 
 SQRT_PI, SQRT_2PI = math.sqrt(math.pi), math.sqrt(2 * math.pi)
 
 
 def special(name, forward, rule, family="unary_float", refused=None, **over):
     """A row for real numbers; `refused` is the kernel PyTorch names when it refuses others."""
-    op(name, kernel(refused or f"{name}_cpu", forward, FLOAT), rule, family, infer=None, **over)
+    op(name, kernel(refused or f"{name}_cpu", in_float32(forward), FLOAT), rule, family, infer=None, **over)
 
 
 # ---- error functions and the normal distribution ---------------------------------------------------
@@ -77,10 +77,17 @@ def _digamma(x):
 
 @jax.custom_jvp
 def _zeta(s, q):
-    """Hurwitz's zeta; inf at every pole in q and nan for s < 1, where lax.zeta wavers."""
+    """Hurwitz's zeta; inf at every pole in q and nan for s < 1, where lax.zeta wavers.
+
+    Below 0, where lax.zeta stops short, its terms there are those of two others above, the other way round.
+    """
     s, q = even(s, q)
     pole = (q <= 0) & (q == lax.floor(q))
-    known = lax.zeta(s, jnp.where(pole, jnp.ones_like(q), q))
+    q = jnp.where(pole, jnp.ones_like(q), q)
+    below = (q < 0) & (s > 1) & (s == lax.floor(s))
+    part = q - lax.floor(q)
+    mirrored = lax.zeta(s, 1 - part) - lax.zeta(s, jnp.where(below, 1 - q, 1))
+    known = lax.zeta(s, jnp.where(below, part, q)) + jnp.where(below, (1 - 2 * (s % 2)) * mirrored, 0)
     return jnp.where(s < 1, jnp.full_like(q, jnp.nan), jnp.where(pole, jnp.full_like(q, inf), known))
 
 
@@ -97,7 +104,7 @@ def _polygamma(x, n):
     if n == 0:
         return _digamma(x)
     if n == 1:
-        return _trigamma(x)
+        return in_float32(_trigamma)(x)
     return (-1) ** (n + 1) * math.factorial(n) * _zeta(jnp.full_like(x, n + 1), x)
 
 

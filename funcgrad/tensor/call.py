@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 import jax
 import numpy as np
 
@@ -13,6 +15,7 @@ from ..tape.trace import SCALARS
 from .tensor import Tensor, value_of, wrap
 
 WIDE = frozenset({dtypes.float64, dtypes.complex128})
+NUMBERS_ALONE = frozenset({"add", "sub", "mul", "div", "floor_divide"})  # they make Tensors of two numbers
 
 
 def operand(a, op: Op | None = None):
@@ -62,3 +65,64 @@ def call(op: Op, args, params: dict | None = None):
     if out.__class__ is tuple:
         return tuple([wrap(v) for v in out])
     return wrap(out)
+
+
+_WORDS = {"TS": "Tensor or Number", "OT": "Tensor or None", "OTS": "Tensor, Number or None"}
+
+
+def refuse_together(name: str, given, wanted: str) -> NoReturn:
+    """The TypeError of a function that comes in several forms, about all arguments that were given."""
+    kinds = ", ".join(type(a).__name__ for a in given)
+    raise TypeError(f"{name}() received an invalid combination of arguments - got ({kinds}), but expected ({wanted})")
+
+
+def refuse_argument(name: str, which: str, position: int | None, given, wanted: str = "Tensor") -> NoReturn:
+    """The TypeError about one argument; `position` counts from 1, None for a keyword."""
+    at = "" if position is None else f" (position {position})"
+    raise TypeError(f"{name}(): argument '{which}'{at} must be {wanted}, not {type(given).__name__}")
+
+
+def check_kinds(op: Op, args, first: int = 1) -> None:
+    """That there is a Tensor wherever the signature of `op` says so. `first` is the position of the first argument:
+    0 for a method. Off the hot path, where the slots say it."""
+    for given in args:
+        if given.__class__ is not Tensor:
+            break
+    else:
+        return
+    arrays, some = op.sig.arrays, False
+    for a, given in zip(arrays, args, strict=True):
+        if given.__class__ is Tensor:
+            some = True
+        elif given is None:
+            if a.kind[0] != "O":
+                break
+        elif isinstance(given, bool | int | float | complex | np.generic):
+            if a.kind[-1] != "S":
+                break
+        elif isinstance(given, str | bytes | list | tuple | dict):
+            break
+        else:
+            some = True
+    else:
+        if some or op.name in NUMBERS_ALONE:
+            return
+        a, given = arrays[0], args[0]
+    name = op.name if op.where in ("torch", "F") else f"{op.where}_{op.name}"
+    position = None if a.keyword_only else op.sig.args.index(a) + first
+    if op.name not in NUMBERS_ALONE and any(b.kind == "TS" and not b.keyword_only for b in arrays):
+        wanted = ", ".join(f"{_WORDS.get(b.kind, 'Tensor')} {b.name}" for b in arrays[1 - first :])
+        refuse_together(name, args[1 - first :], wanted)
+    refuse_argument(name, a.name, position, given)
+
+
+def call_given(op: Op, args, params: dict | None = None):
+    """`call` with what a user gave, for a function."""
+    check_kinds(op, args)
+    return call(op, args, params)
+
+
+def call_method(op: Op, args, params: dict | None = None):
+    """The same for a method."""
+    check_kinds(op, args, 0)
+    return call(op, args, params)

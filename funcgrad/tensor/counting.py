@@ -80,7 +80,7 @@ def histogram(input, bins, *, range=None, weight=None, density=False, out=None):
     x = input.reshape(-1)
     edges = _edges(x, bins, range)
     made = Histogram(_counted([x], [edges], weight, density), edges)
-    return made if out is None else Histogram(*into(out, tuple(made), "histogram"))
+    return made if out is None else Histogram(*into(out, tuple(made), "histogram", False))
 
 
 @composite("fm")

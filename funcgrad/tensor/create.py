@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import warnings
 
@@ -97,7 +98,8 @@ def _sized(name: str, value):
         size = size or (named.pop("size"),)
         if named:
             raise TypeError(f"{name}() got an unexpected keyword argument '{next(iter(named))}'")
-        return full(_sizes(size), value, dtype=dtype or dtypes.get_default_dtype(), device=device,
+        dtype = dtype or (dtypes.get_default_dtype() if out is None else out.dtype)
+        return full(_sizes(size), value, dtype=dtype, device=device,
                     requires_grad=requires_grad, out=out)  # fmt: skip
 
     function.__name__ = function.__qualname__ = name
@@ -105,7 +107,20 @@ def _sized(name: str, value):
     return composite()(function)
 
 
+def like_out(f):
+    """For a factory: made in the dtype of `out`, and no other may be asked for."""
+
+    @functools.wraps(f)
+    def function(*args, out=None, dtype=None, **kwargs):
+        if out is not None and dtype not in (None, out.dtype):
+            raise RuntimeError(f"dtype {dtype.legacy} does not match dtype of out parameter ({out.dtype.legacy})")
+        return f(*args, out=out, dtype=dtype if out is None else out.dtype, **kwargs)
+
+    return function
+
+
 @composite()
+@like_out
 def full(size, fill_value, *, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False):
     """A tensor of `size` filled with `fill_value`."""
     check_device(device)
@@ -170,6 +185,7 @@ def new_tensor(self, data, *, dtype=None, device=None, requires_grad=False, layo
 
 
 @composite()
+@like_out
 @takes_out
 def arange(start=0, end=None, step=1, *, out=None, dtype=None, layout=None, device=None, requires_grad=False,
            pin_memory=False):  # fmt: skip
@@ -178,10 +194,16 @@ def arange(start=0, end=None, step=1, *, out=None, dtype=None, layout=None, devi
     start, end, step = (x.item() if isinstance(x, Tensor) else x for x in (start, end, step))
     if end is None:
         start, end = 0, start
-    if dtype is dtypes.int64:
-        start, end, step = int(start), int(end), int(step)  # before they are counted, as PyTorch does
+    if dtype is not None and (dtype is dtypes.bool_ or dtype.is_complex):
+        raise NotImplementedError(f"\"arange_cpu\" not implemented for '{dtype.legacy}'")
+    if not (math.isfinite(start) and math.isfinite(end)):
+        raise RuntimeError(f"unsupported range: {start:g} -> {end:g}")
     if step == 0:
         raise RuntimeError("step must be nonzero")
+    if dtype is dtypes.int64:
+        start, end, step = int(start), int(end), int(step)  # before they are counted, as PyTorch does
+        if step == 0:
+            raise ValueError("step must be nonzero")
     if (end - start) * step < 0:
         raise RuntimeError("upper bound and lower bound inconsistent with step sign")
     if dtype is None:
@@ -195,13 +217,23 @@ def arange(start=0, end=None, step=1, *, out=None, dtype=None, layout=None, devi
     return finish(constant(numbers.astype(dtype.np), dtype), requires_grad)
 
 
+def _ends(name: str, start, end, steps: int) -> tuple:
+    """The numbers of a range, which may be given as Tensors."""
+    wrong = [(n, x.ndim) for n, x in (("start", start), ("end", end)) if isinstance(x, Tensor) and x.ndim]
+    if wrong:
+        got = " and ".join(f"{n} with {ndim} dimension(s)" for n, ndim in wrong)
+        raise RuntimeError(f"{name} only supports 0-dimensional start and end tensors, but got {got}.")
+    if steps < 0:
+        raise RuntimeError("number of steps must be non-negative")
+    return tuple(x.item() if isinstance(x, Tensor) else x for x in (start, end))
+
+
 @composite()
+@like_out
 @takes_out
 def linspace(start, end, steps, *, out=None, dtype=None, layout=None, device=None, requires_grad=False):
     """`steps` numbers from `start` to `end`, both included."""
-    start, end = (x.item() if isinstance(x, Tensor) else x for x in (start, end))
-    if steps < 0:
-        raise RuntimeError("number of steps must be non-negative")
+    start, end = _ends("linspace", start, end, steps)
     dtype = dtype or (dtypes.default_complex() if isinstance(start, complex) or isinstance(end, complex)
                       else dtypes.get_default_dtype())  # fmt: skip
     numbers = np.linspace(start, end, steps) if dtype.category != dtypes.INT else _even(start, end, steps)
@@ -216,8 +248,10 @@ def _even(start, end, steps: int) -> np.ndarray:
 
 
 @composite()
+@like_out
 @takes_out
 def logspace(start, end, steps, base=10.0, *, out=None, dtype=None, layout=None, device=None, requires_grad=False):
+    start, end = _ends("logspace", start, end, steps)
     dtype = dtype or dtypes.get_default_dtype()
     whole = dtype.category == dtypes.INT
     numbers = np.float64(base) ** _even(start, end, steps) if whole else np.logspace(start, end, steps, base=base)
@@ -225,9 +259,13 @@ def logspace(start, end, steps, base=10.0, *, out=None, dtype=None, layout=None,
 
 
 @composite()
+@like_out
 @takes_out
 def eye(n, m=None, *, out=None, dtype=None, layout=None, device=None, requires_grad=False):
     """The identity matrix, n by m."""
+    for name, size in (("n", n), ("m", n if m is None else m)):
+        if size < 0:
+            raise RuntimeError(f"{name} must be greater or equal to 0, got {size}")
     dtype = dtype or dtypes.get_default_dtype()
     return finish(constant(np.eye(n, m, dtype=dtype.np), dtype), requires_grad)
 

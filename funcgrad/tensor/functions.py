@@ -13,11 +13,11 @@ from ..op import REGISTRY
 from ..op.checks import wrap_dim
 from ..ops.pieces import section_bounds
 from .alias import check_writable, make_view, write
-from .call import call
+from .call import call, refuse_argument, refuse_together
 from .create import tensor
 from .data import wanted_dtype
 from .tensor import Tensor, c_name, value_of
-from .variants import METHODS, NAMES, composite, in_order, into, make, takes_out
+from .variants import METHODS, NAMES, composite, in_order, into, make, takes_same_out
 
 ROW = REGISTRY
 
@@ -71,12 +71,18 @@ sub = _with_alpha("sub", ("subtract",))
 
 @composite("f")
 def rsub(input, other, *, alpha=1):
+    if not isinstance(input, Tensor):
+        refuse_together("rsub", (input, other), "Tensor input, Tensor or Number other")
     if alpha.__class__ is int and alpha == 1 and not isinstance(other, Tensor):
         return call(ROW["rsub"], (input, other))
     return sub(other, input, alpha=alpha)
 
 
-def _same_dtype(input, **others) -> None:
+def _check_lerp(input, **others) -> None:
+    given = (input, *others.values())
+    numbers = (Tensor, bool, int, float, complex, np.generic)
+    if any(not isinstance(t, Tensor) for t in given[:2]) or not isinstance(given[2], numbers):
+        refuse_together("lerp", given, "Tensor input, Tensor end, Tensor or Number weight")
     for name, t in others.items():
         if isinstance(t, Tensor) and t.dtype is not input.dtype:
             raise RuntimeError(f"expected dtype {c_name(input.dtype)} for `{name}` but got dtype {c_name(t.dtype)}")
@@ -88,7 +94,7 @@ _lerp, _lerp_in_place = NAMES["torch"]["lerp"], METHODS["lerp_"]
 @composite("fm")
 def lerp(input, end, weight, *, out=None):
     """`input + weight * (end - input)`; a number for `weight` is nothing that a backward would save."""
-    _same_dtype(input, end=end, weight=weight)
+    _check_lerp(input, end=end, weight=weight)
     if isinstance(weight, Tensor):
         return _lerp(input, end, weight, out=out)
     made = call(ROW["lerp_number"], (input, end, weight))
@@ -99,7 +105,7 @@ def lerp(input, end, weight, *, out=None):
 def lerp_(self, end, weight):
     """`lerp` in place."""
     check_writable(self, end, weight)
-    _same_dtype(self, end=end, weight=weight)
+    _check_lerp(self, end=end, weight=weight)
     if isinstance(weight, Tensor):
         return _lerp_in_place(self, end, weight)
     return write(self, value_of(call(ROW["lerp_number"], (self, end, weight))))
@@ -109,12 +115,16 @@ def lerp_(self, end, weight):
 def pow(input, exponent, *, out=None):
     """`input ** exponent`. A whole-numbered exponent is part of the program, any other number an operand."""
     if isinstance(exponent, Tensor):
-        if _is_number(input):
+        if isinstance(input, Tensor):
+            made = call(ROW["pow"], (input, exponent))
+        elif _is_number(input):
             made = call(ROW["rpow"], (exponent, input))
         else:
-            made = call(ROW["pow"], (input, exponent))
-    else:
+            refuse_together("pow", (input, exponent), "Tensor or Number input, Tensor or Number exponent")
+    elif isinstance(input, Tensor) and isinstance(exponent, bool | int | float | complex | np.generic):
         made = _pow_number(input, exponent)
+    else:
+        refuse_together("pow", (input, exponent), "Tensor or Number input, Tensor or Number exponent")
     return made if out is None else into(out, made, "pow")
 
 
@@ -148,14 +158,17 @@ def _overloaded(name: str, elementwise: str | None):
     every, along = ROW[f"{name}_all"], ROW[f"{name}_dim"]
 
     def function(input, dim=None, keepdim=False, *, other=None, out=None):
+        if not isinstance(input, Tensor):
+            refuse_argument(name, "input", 1, input)
         if isinstance(dim, Tensor):
             other, dim = dim, None
         if other is not None:
-            return NAMES["torch"][elementwise](input, other)
+            return NAMES["torch"][elementwise](input, other, out=out)
         if dim is None:
-            return call(every, (input,))
+            made = call(every, (input,))
+            return made if out is None else into(out, made, name)
         made = pair(name, *call(along, (input,), {"dim": dim, "keepdim": bool(keepdim)}))
-        return made if out is None else into(out, made, name)
+        return made if out is None else into(out, made, name, False)
 
     function.__name__ = function.__qualname__ = name
     return composite("fm")(function)
@@ -195,7 +208,7 @@ def matmul(input, other, *, out=None):
     if kind is None:
         kind = "bmm" if len(a) == len(b) == 3 and a[0] == b[0] else "matmul"
     made = call(ROW[kind], (input, other))
-    return made if out is None else into(out, made, "matmul")
+    return made if out is None else into(out, made, "matmul", False)
 
 
 @composite("f")
@@ -267,12 +280,16 @@ _real, _conj = NAMES["torch"]["real"], NAMES["torch"]["conj"]
 @composite("f")
 def real(input):
     """The real part, sharing memory; a real tensor itself."""
+    if not isinstance(input, Tensor):
+        refuse_argument("real", "input", 1, input)
     return _real(input) if input.dtype.is_complex else input
 
 
 @composite("fm")
 def conj(input):
     """The conjugate, sharing memory; a real tensor itself."""
+    if not isinstance(input, Tensor):
+        refuse_argument("conj", "input", 1, input)
     return _conj(input) if input.dtype.is_complex else input
 
 
@@ -316,12 +333,24 @@ def expand_as(self, other):
     return self.expand(other.shape)
 
 
-_flatten = NAMES["torch"]["flatten"]
+_flatten, _narrow = NAMES["torch"]["flatten"], NAMES["torch"]["narrow"]
+
+
+@composite("fm")
+def narrow(input, dim, start, length):
+    """`length` elements along `dim`, from `start` on, sharing memory."""
+    if isinstance(start, Tensor):
+        if start.ndim or start.dtype.category != dtypes.INT:
+            raise RuntimeError("start must be an 0-dim integral Tensor.")
+        start = int(start)
+    return _narrow(input, dim, start, length)
 
 
 @composite("fm")
 def flatten(input, start_dim=0, end_dim=-1):
     """Dimensions `start_dim` to `end_dim` as one; the tensor itself if that is one already."""
+    if not isinstance(input, Tensor):
+        refuse_argument("flatten", "input", 1, input)
     if input.ndim and wrap_dim(start_dim, input.ndim) == wrap_dim(end_dim, input.ndim):
         return input
     return _flatten(input, start_dim, end_dim)
@@ -336,6 +365,8 @@ def _split_by_slices(name: str, dim: int):
     """PyTorch makes these of slices: each output is a view by itself, which may be written to."""
 
     def function(input, indices_or_sections, dim=dim):
+        if not isinstance(input, Tensor) or isinstance(indices_or_sections, str):
+            refuse_together(name, (input, indices_or_sections), "Tensor input, int or tuple of ints")
         if isinstance(indices_or_sections, Tensor) and indices_or_sections.ndim == 0:
             indices_or_sections = int(indices_or_sections)
         if not isinstance(indices_or_sections, int):
@@ -392,7 +423,7 @@ def meshgrid(*tensors, indexing="ij"):
 
 
 @composite("fm")
-@takes_out
+@takes_same_out
 def nonzero(input, *, out=None, as_tuple=False):
     """Indices of the elements that are not zero. Makes a run: its shape depends on the numbers."""
     from .interop import host
@@ -405,7 +436,7 @@ def nonzero(input, *, out=None, as_tuple=False):
 
 
 @composite("fm")
-@takes_out
+@takes_same_out
 def masked_select(input, mask, *, out=None):
     """The elements of `input` where `mask` holds, in a row. Makes a run."""
     a, m = broadcast_tensors(input, mask)

@@ -8,10 +8,10 @@ from functools import wraps
 
 from .. import dtypes
 from ..op import REGISTRY
-from .call import call
+from .call import call, refuse_together
 from .create import tensor
 from .tensor import Tensor
-from .variants import METHODS, NAMES, composite, into, takes_out
+from .variants import METHODS, NAMES, composite, into, takes_out, takes_same_out
 
 T, L = NAMES["torch"], NAMES["linalg"]
 
@@ -35,7 +35,7 @@ KINDS = {name: namedtuple(name, fields.split()) for name, fields in FIELDS.items
 
 def _named(name: str, made, out=None):
     """PyTorch's named result; written to `out` where one is given."""
-    made = made if out is None else into(out, tuple(made), name)
+    made = made if out is None else into(out, tuple(made), name, name == "geqrf")
     return KINDS[name](*made)
 
 
@@ -142,9 +142,18 @@ def lstsq(A, B, rcond=None, *, driver=None):
     if driver not in (None, "gels", "gelsy", "gelsd", "gelss"):
         raise RuntimeError(f"torch.linalg.lstsq: parameter `driver` should be one of (gels, gelsy, gelsd, gelss), "
                            f"but got {driver!r}")  # fmt: skip
+    if A.ndim < 2:
+        raise RuntimeError("torch.linalg.lstsq: input must have at least 2 dimensions.")
+    if B.ndim < 1:
+        raise RuntimeError("torch.linalg.lstsq: other must have at least 1 dimension.")
+    if A.dtype is not B.dtype:
+        raise RuntimeError("torch.linalg.lstsq: Expected input and other to have the same dtype, but got input's dtype "
+                           f"{A.dtype.legacy} and other's dtype {B.dtype.legacy}")  # fmt: skip
     vector = (B.ndim == A.ndim - 1 and B.shape == A.shape[:-1]) or (A.ndim == 2 and B.ndim == 1)
     b = B.unsqueeze(-1) if vector else B
     m, n = A.shape[-2:]
+    if b.ndim < 2 or b.shape[-2] != m:
+        raise RuntimeError("torch.linalg.lstsq: input.size(-2) should match other.size(-2)")
     limit = max(m, n) * dtypes.finfo(A.dtype).eps if rcond is None else float(rcond)
     full = driver == "gels"  # which takes the matrix to be of full rank
     x = (L["pinv"](A) if full else L["pinv"](A, rtol=limit)) @ b
@@ -172,7 +181,7 @@ def triangular_solve(b, A, upper=True, transpose=False, unitriangular=False, *, 
 
 
 @composite("fm")
-@takes_out
+@takes_same_out
 def lu_solve(b, LU_data, LU_pivots, *, out=None):
     return L["lu_solve"](LU_data, LU_pivots, b)
 
@@ -294,7 +303,7 @@ def diagonal(A, *, offset=0, dim1=-2, dim2=-1):
 
 
 @composite(where="linalg")
-@takes_out
+@takes_same_out
 def vecdot(x, y, *, dim=-1, out=None):
     """Sums of conj(x) * y over `dim`."""
     if x.dtype is not y.dtype:
@@ -360,6 +369,8 @@ def cond(A, p=None, *, out=None):
 
 def _matrix_rank(input, tol=None, hermitian=False, *, atol=None, rtol=None, out=None):
     """How many singular values are above max(atol, rtol * the largest); `tol` is the older name of atol."""
+    if not isinstance(input, Tensor):
+        refuse_together("linalg_matrix_rank", (input,), "Tensor input")
     given = [x for x in (tol, atol, rtol) if isinstance(x, Tensor)]
     if not given:
         made = _row("matrix_rank", input, atol=tol if atol is None else atol, rtol=rtol, hermitian=hermitian)
@@ -380,3 +391,4 @@ def _matrix_rank(input, tol=None, hermitian=False, *, atol=None, rtol=None, out=
 _matrix_rank.__name__ = _matrix_rank.__qualname__ = "matrix_rank"
 L["matrix_rank"] = _matrix_rank
 L["LinAlgError"] = LinAlgError
+T["matrix_exp"] = L["matrix_exp"]

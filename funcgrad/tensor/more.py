@@ -12,13 +12,14 @@ import numpy as np
 
 from .. import dtypes
 from ..op import REGISTRY
-from ..op.checks import wrap_dim
+from ..op.checks import wrap_dim, wrap_dims
+from ..tape import known_array
 from .alias import check_writable, put
-from .call import call
+from .call import call, refuse_argument, refuse_together
 from .functions import nonzero, tensor
 from .indexing import masks_to_indices, pattern_of
 from .tensor import Tensor, value_of
-from .variants import METHODS, NAMES, composite, takes_out
+from .variants import METHODS, NAMES, composite, takes_out, takes_same_out
 
 T, L = NAMES["torch"], NAMES["linalg"]
 
@@ -27,7 +28,7 @@ T, L = NAMES["torch"], NAMES["linalg"]
 
 
 @composite("fm")
-@takes_out
+@takes_same_out
 def norm(input, p="fro", dim=None, keepdim=False, out=None, dtype=None):
     """The p-norm over `dim` (all dimensions if None); "fro" is the 2-norm, "nuc" the sum of singular values."""
     if p == "nuc":
@@ -37,7 +38,8 @@ def norm(input, p="fro", dim=None, keepdim=False, out=None, dtype=None):
 
 
 @composite(where="linalg")
-def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None):
+@takes_same_out
+def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None, out=None):
     """The norm of matrices: "fro", "nuc", and 1, 2, inf and their negatives."""
     A = A if dtype is None else A.to(dtype)
     a, b = (d % A.ndim for d in dim)
@@ -60,7 +62,7 @@ def _largest(x, dim: int, keepdim: bool = False):
     return x.amax(dim, keepdim=keepdim) if x.shape[dim] else x.sum(dim, keepdim=keepdim)
 
 
-@takes_out
+@takes_same_out
 def _linalg_norm(A, ord=None, dim=None, keepdim=False, *, out=None, dtype=None):
     """A vector norm, or a matrix norm where two dimensions are meant."""
     two = isinstance(dim, tuple | list) and len(dim) == 2
@@ -92,9 +94,17 @@ atleast_3d = _at_least(
 )
 
 
+def _some(name: str, tensors) -> None:
+    if isinstance(tensors, list | tuple) and not tensors:
+        raise RuntimeError(f"{name} expects a non-empty TensorList")
+    if isinstance(tensors, bool | int | float | complex | str):
+        refuse_argument(name, "tensors", 1, tensors, "tuple of Tensors")
+
+
 @composite()
 @takes_out
 def hstack(tensors, *, out=None):
+    _some("hstack", tensors)
     tensors = [atleast_1d(t) for t in tensors]
     return T["cat"](tensors, 0 if tensors[0].ndim == 1 else 1)
 
@@ -102,28 +112,35 @@ def hstack(tensors, *, out=None):
 @composite(aliases=("row_stack",))
 @takes_out
 def vstack(tensors, *, out=None):
+    _some("vstack", tensors)
     return T["cat"]([atleast_2d(t) for t in tensors], 0)
 
 
 @composite()
 @takes_out
 def dstack(tensors, *, out=None):
+    _some("dstack", tensors)
     return T["cat"]([atleast_3d(t) for t in tensors], 2)
 
 
 @composite()
 @takes_out
 def column_stack(tensors, *, out=None):
+    _some("column_stack", tensors)
     return T["cat"]([t.reshape(-1, 1) if t.ndim < 2 else t for t in tensors], 1)
 
 
 @composite("fm")
 def fliplr(input):
+    if input.ndim < 2:
+        raise RuntimeError("Input must be >= 2-d.")
     return input.flip(1)
 
 
 @composite("fm")
 def flipud(input):
+    if input.ndim < 1:
+        raise RuntimeError("Input must be >= 1-d.")
     return input.flip(0)
 
 
@@ -156,7 +173,7 @@ def combinations(input, r=2, with_replacement=False):
 
 
 @composite("fm")
-@takes_out
+@takes_same_out
 def inner(input, other, *, out=None):
     """Sums over the last dimensions of both."""
     if input.ndim == 0 or other.ndim == 0:
@@ -165,7 +182,7 @@ def inner(input, other, *, out=None):
 
 
 @composite(where="linalg")
-@takes_out
+@takes_same_out
 def multi_dot(tensors, *, out=None):
     made = tensors[0]
     for t in tensors[1:]:
@@ -191,7 +208,7 @@ def kron(input, other, *, out=None):
 
 
 @composite(where="linalg")
-@takes_out
+@takes_same_out
 def cross(input, other, *, dim=-1, out=None):
     return T["cross"](input, other, dim=dim)
 
@@ -206,9 +223,11 @@ def vander(x, N=None, increasing=False):
 
 
 @composite("fm")
-@takes_out
+@takes_same_out
 def diff(input, n=1, dim=-1, prepend=None, append=None, *, out=None):
     """Differences of neighbours, `n` times."""
+    if n < 0:
+        raise RuntimeError(f"order must be non-negative but got {n}")
     if n == 0:
         return input.clone()
     parts = [t for t in (prepend, input, append) if t is not None]
@@ -229,7 +248,8 @@ def _slopes(x, spacing, dim: int, edge_order: int):
     if isinstance(spacing, Tensor):
         gap = spacing.diff().reshape([-1 if d == dim else 1 for d in range(x.ndim)])
     else:
-        gap = T["full"]([n - 1 if d == dim else 1 for d in range(x.ndim)], spacing, dtype=x.dtype)
+        dtype = x.dtype if x.dtype.differentiable else None
+        gap = T["full"]([n - 1 if d == dim else 1 for d in range(x.ndim)], spacing, dtype=dtype)
     a, b = gap.narrow(dim, 0, n - 2), gap.narrow(dim, 1, n - 2)
     middle = -b / (a * (a + b)) * part(0, n - 2) + (b - a) / (a * b) * part(1, n - 2) + a / (b * (a + b)) * part(
         2, n - 2)  # fmt: skip
@@ -259,7 +279,7 @@ def gradient(input, *, spacing=None, dim=None, edge_order=1):
     if edge_order not in (1, 2):
         raise RuntimeError("torch.gradient only supports edge_order=1 and edge_order=2.")
     dims = list(range(input.ndim)) if dim is None else [dim] if isinstance(dim, int) else list(dim)
-    dims = [wrap_dim(d, input.ndim) for d in dims]
+    dims = wrap_dims(dims, input.ndim) if dims else []
     each = [1.0 if spacing is None else spacing] * len(dims) if not isinstance(spacing, list | tuple) else list(spacing)
     if len(each) != len(dims):
         raise RuntimeError(f"torch.gradient expected spacing to be unspecified, a scalar, or a list of length equal to "
@@ -299,7 +319,7 @@ def nanmean(input, dim=None, keepdim=False, *, dtype=None, out=None):
 
 
 @composite("fm")
-@takes_out
+@takes_same_out
 def msort(input, *, out=None):
     return input.sort(0)[0]
 
@@ -345,6 +365,9 @@ def _check_weights(seen: int, fweights, aweights) -> None:
                 f"cov(): expected {name} to have the same numel as there are observations in the input but got "
                 f"{w.numel()} != {seen}"
             )
+        numbers = known_array(value_of(w))
+        if numbers is not None and (np.asarray(numbers) < 0).any():
+            raise RuntimeError(f"cov(): {name} cannot be negative")
 
 
 @composite("fm")
@@ -359,10 +382,20 @@ def corrcoef(input):
     return T["complex"](c.real.clip(-1, 1), c.imag.clip(-1, 1)) if c.dtype.is_complex else c.clip(-1, 1)
 
 
-@composite()
-def renorm(input, p, dim, maxnorm):
-    other = tuple(d for d in range(input.ndim) if d != dim % input.ndim)
-    n = L["vector_norm"](input, float(p), other, True)
+@composite("fmi")
+@takes_same_out
+def renorm(input, p, dim, maxnorm, *, out=None):
+    """The slices of `input` along `dim` whose p-norm is above `maxnorm`, scaled down to it."""
+    if isinstance(p, complex):
+        raise RuntimeError("renorm: p must be real-valued")
+    if p <= 0:
+        raise RuntimeError("renorm: non-positive-norm not supported")
+    if maxnorm < 0:
+        raise RuntimeError(f"renorm: expected maxnorm to be >= 0 but got {maxnorm:g}")
+    if input.ndim < 2:
+        raise RuntimeError(f"renorm: input needs at least 2 dimensions, got {input.ndim} dimensions")
+    dim = wrap_dim(dim, input.ndim)
+    n = L["vector_norm"](input, float(p), tuple(d for d in range(input.ndim) if d != dim), True)
     return input * T["where"](n > maxnorm, maxnorm / (n + 1e-7), 1.0)
 
 
@@ -407,12 +440,14 @@ def fill_diagonal_(self, fill_value, wrap=False):
 
 
 @composite("fm")
-@takes_out
+@takes_same_out
 def float_power(input, exponent, *, out=None):
     """`input ** exponent` in float64 or complex128."""
     from .. import dtypes
 
     there = [t for t in (input, exponent) if isinstance(t, Tensor)]
+    if not there:
+        refuse_together("float_power", (input, exponent), "Tensor or Number input, Tensor or Number exponent")
     wide = dtypes.complex128 if any(t.dtype.is_complex for t in there) else dtypes.float64
     a, b = (t.to(wide) if isinstance(t, Tensor) else t for t in (input, exponent))
     return T["pow"](a, b)

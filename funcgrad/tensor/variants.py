@@ -12,7 +12,7 @@ import inspect
 import operator
 import warnings
 
-from .. import ops
+from .. import dtypes, ops
 from ..op import REGISTRY, Op
 from ..op.signature import REQUIRED, Arg
 from ..tape import local, record
@@ -27,11 +27,11 @@ from .alias import (
     write,
     write_fresh,
 )
-from .call import call, operands
+from .call import call, call_given, call_method, check_kinds, operands, refuse_argument
 from .hot import MAKE, RENAME, body, compiled, function
 from .refusals import LEAF, OVERLAP, REPEATED
 from .storage import layout, repeats
-from .tensor import Tensor, value_of
+from .tensor import Tensor, c_name, value_of
 
 NAMES: dict[str, dict] = {"torch": {}, "F": {}, "linalg": {}, "special": {}, "fft": {}}
 METHODS: dict[str, object] = {}
@@ -74,14 +74,17 @@ def _any(v):
 
 def _tensors(v, name):
     if isinstance(v, Tensor) or not isinstance(v, list | tuple):
-        raise TypeError(f"{name}(): argument 'tensors' (position 1) must be tuple of Tensors, not {type(v).__name__}")
+        refuse_argument(name, "tensors", 1, v, "tuple of Tensors")
+    for i, t in enumerate(v):
+        if t is None or isinstance(t, bool | int | float | complex | str | list | tuple):
+            raise TypeError(f"expected Tensor as element {i} in argument 0, but got {type(t).__name__}")
     return v
 
 
 def _view(op, base, args, params):
     """A view operator: the result shares the memory of `base`."""
     if not isinstance(base, Tensor):
-        return call(op, args, params)
+        return call_given(op, args, params)
     if op.name in _LAID_OUT and base._cut is not None:
         return _view_of_view(op, base, args, params)
     return make_view(base, op, params, call(op, args, params))
@@ -125,6 +128,7 @@ _REPEATED = {
 
 
 def _inplace(op, self, args, params):
+    check_kinds(op, args, 0)
     if self._storage is not None:
         forget_dead(self)
         if op.name in _REPEATED and self._storage is not None and repeats(self):
@@ -158,12 +162,22 @@ def _in_place_twin(op: Op) -> Op:
     return _twins[op]
 
 
-def into(out, result, name: str):
-    """`out=`: write `result` where the user asked for it."""
+_JOINED = frozenset({"cat", "stack", "hstack", "vstack", "dstack", "column_stack"})
+
+
+def into(out, result, name: str, casts: bool = True):
+    """`out=`: write `result` where the user asked for it; `casts` says whether another dtype will do."""
     if isinstance(result, tuple):
-        return tuple(into(o, r, name) for o, r in zip(out, result, strict=True))
+        return tuple(into(o, r, name, casts) for o, r in zip(out, result, strict=True))
     if not isinstance(out, Tensor):
         raise TypeError(f"{name}(): argument 'out' must be Tensor, not {type(out).__name__}")
+    have, wanted = out.dtype, result.dtype
+    if have is not wanted and not casts:
+        raise RuntimeError(f"Expected out tensor to have dtype {c_name(wanted)}, but got {c_name(have)} instead")
+    if not dtypes.can_cast(wanted, have):
+        if name in _JOINED:
+            raise TypeError(f"torch.{name}(): input types can't be cast to the desired output type {have.legacy}")
+        raise RuntimeError(f"result type {wanted.legacy} can't be cast to the desired output type {have.legacy}")
     if local.grad and (out.requires_grad or result.requires_grad):
         raise RuntimeError(
             f"{name}(): functions with out=... arguments don't support automatic differentiation, but one of the "
@@ -193,7 +207,8 @@ def into(out, result, name: str):
 
 _CONVERT = {"ints": "_ints({})", "int": "_int({})", "float": "_float({})", "bool": "_bool({})", "any": "_any({})"}
 _SCOPE = {
-    "_bool": _bool, "_call": call, "_float": _float, "_inplace": _inplace, "_int": _int, "_ints": _ints, "_any": _any,
+    "_bool": _bool, "_call": call, "_call_given": call_given, "_call_method": call_method,
+    "_float": _float, "_inplace": _inplace, "_int": _int, "_ints": _ints, "_any": _any,
     "_into": into, "_reshape_in_place": _reshape_in_place, "_sizes": _sizes, "_tensors": _tensors,
     "_view": _view, "_write": write,
 }  # fmt: skip
@@ -249,11 +264,13 @@ def _source(op: Op, form: str) -> str:
         return text + body([(kinds[0][0], "T"), *kinds[1:]], params, slow, before) + RENAME
     if op.family == "view":
         return text + f"    return _view(op, {first}, {tail})\n"
+    into_out = f"_into(out, made, {op.name!r}, {op.casts})\n"
     if any(a.kind == "Ts" for a in args):
         text += f"    made = _call(op, {tail})\n"
-        return text + (f"    return made if out is None else _into(out, made, {op.name!r})\n" if out else _RETURN)
-    before = f"    if out is not None: return _into(out, _call(op, {tail}), {op.name!r})\n" if out else ""
-    return text + body(kinds, params, f"_call(op, {tail})", before) + MAKE
+        return text + (f"    return made if out is None else {into_out}" if out else _RETURN)
+    given = f"{'_call_given' if form == 'f' else '_call_method'}(op, {tail})"
+    before = f"    if out is not None:\n        made = {given}\n        return {into_out}" if out else ""
+    return text + body(kinds, params, given, before) + MAKE
 
 
 def make(op: Op, form: str):
@@ -283,15 +300,20 @@ def composite(variants: str = "f", where: str = "torch", aliases: tuple[str, ...
     return register
 
 
-def takes_out(f):
+def takes_out(f, casts: bool = True):
     """For a composite whose `out` is where its result goes and nothing else: under `composite`."""
 
     @functools.wraps(f)
     def function(*args, out=None, **kwargs):
         made = f(*args, **kwargs)
-        return made if out is None else into(out, made, f.__name__)
+        return made if out is None else into(out, made, f.__name__, casts)
 
     return function
+
+
+def takes_same_out(f):
+    """`takes_out` of the dtype of the result."""
+    return takes_out(f, False)
 
 
 def in_place_of(f, name: str):

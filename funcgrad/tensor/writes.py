@@ -8,10 +8,10 @@ from __future__ import annotations
 from ..op import REGISTRY as ROW
 from ..tape import local, record
 from .alias import check_writable, leave, put, replace_data, share_data
-from .call import call, operand
+from .call import call, operand, refuse_together
 from .storage import Version, detached, family_of, view_cut
 from .tensor import Size, Tensor, seen, set_requires_grad, value_of, wrap
-from .variants import METHODS, NAMES, _sizes, composite
+from .variants import METHODS, NAMES, _sizes, composite, takes_same_out
 
 # ---- history ---------------------------------------------------------------------------------------------
 
@@ -81,13 +81,16 @@ _scatter, _scatter_in_place = NAMES["torch"]["scatter"], METHODS["scatter_"]
 
 
 @composite("fm")
-def scatter(input, dim, index, src=None, *, value=None, reduce=None):
+@takes_same_out
+def scatter(input, dim, index, src=None, *, value=None, reduce=None, out=None):
     """`input` with `src`, or one number, at the places along `dim` that `index` names."""
     src = value if src is None else src
     if reduce is not None:
         raise NotImplementedError("scatter: reduce=; use scatter_reduce")
     if isinstance(src, Tensor):
         return _scatter(input, dim, index, src)
+    if src is None or isinstance(src, str | list | tuple | dict):
+        refuse_together("scatter", (input, dim, index, src), "Tensor input, int dim, Tensor index, Tensor src")
     return call(ROW["scatter_value"], (input, index, src), {"dim": dim})
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from ...op import REGISTRY
 from ...tensor import NAMES, Tensor, composite
 from ...tensor.call import call
+from ...tensor.variants import into
 from .shared import reduced, reduction_of
 
 T = NAMES["torch"]
@@ -22,7 +23,7 @@ def normalize(input, p=2.0, dim=1, eps=1e-12, out=None):
     """`input` divided by its p-norm along `dim`, or by `eps` where that is smaller."""
     dim = tuple(dim) if isinstance(dim, list) else dim
     made = input / _norm(input, p, dim, True).clamp_min(eps).expand_as(input)
-    return made if out is None else out.copy_(made)
+    return made if out is None else into(out, made, "normalize")
 
 
 @composite(where="F")

@@ -6,8 +6,11 @@ gives NaN if it is wrong. Knows the rows. Must not know modules.
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 
+from ... import dtypes
 from ...engine import no_grad
 from ...op import REGISTRY
 from ...tensor import NAMES, Tensor, composite
@@ -63,6 +66,13 @@ def embedding_bag(input, weight, offsets=None, max_norm=None, norm_type=2, scale
                   sparse=False, per_sample_weights=None, include_last_offset=False, padding_idx=None):  # fmt: skip
     """Sum, mean or maximum of the rows of `weight` in each bag: a row of a 2-d `input`, or what lies
     between two `offsets` of a 1-d one."""
+    if weight.dtype is dtypes.int64 and input.dtype.is_floating_point:
+        warnings.warn(
+            "Argument order of nn.functional.embedding_bag was changed. Usage `embedding_bag(weight, input, ...)` is "
+            "deprecated, and should now be `embedding_bag(input, weight, ...)`.",
+            stacklevel=2,
+        )
+        input, weight = weight, input
     if per_sample_weights is not None and input.shape != per_sample_weights.shape:
         raise ValueError(
             f"embedding_bag: If per_sample_weights ({per_sample_weights.shape}) is not None, then it must have the "

@@ -13,8 +13,8 @@ import warnings
 
 from ...op import REGISTRY
 from ...tensor import NAMES, Tensor, composite
-from ...tensor.call import call
-from .shared import known, reduced, reduction_of, row, warn_sizes
+from ...tensor.call import call, call_given
+from .shared import given, known, reduced, reduction_of, row, warn_sizes
 
 T = NAMES["torch"]
 _SOFTMAX, _NLL, _NLL2D = REGISTRY["log_softmax"], REGISTRY["nll_loss"], REGISTRY["nll_loss2d"]
@@ -37,7 +37,7 @@ def _nll(logs: Tensor, target: Tensor, weight, ignore_index: int, reduction: str
     if logs.ndim:
         _check_classes(target, logs.shape[0 if logs.ndim == 1 else 1], ignore_index)
     op = _NLL2D if logs.ndim > 2 else _NLL
-    return call(op, (logs, target, weight), {"ignore_index": ignore_index, "reduction": reduction})
+    return call_given(op, (logs, target, weight), {"ignore_index": ignore_index, "reduction": reduction})
 
 
 @composite(where="F")
@@ -65,6 +65,15 @@ def linear_cross_entropy(input, linear_weight, target, *, linear_bias=None, weig
     input          (in_features) or (N, in_features)
     linear_weight  (C, in_features), or (C, d1, ..., dK, in_features) for scores (N, C, d1, ..., dK)
     """
+    if input.ndim not in (1, 2):
+        raise RuntimeError(f"expected input with dimensionality 1 or 2, got {input.ndim}")
+    if linear_weight.ndim > 2 and input.ndim == 1:
+        raise RuntimeError(
+            f"K-dimensional loss defined by linear_weight shape {tuple(linear_weight.shape)} requires batched input, "
+            f"(N, {linear_weight.shape[-1]}), got unbatched input with shape {tuple(input.shape)}"
+        )
+    if ignore_index is not None and target.dtype.is_floating_point:
+        raise RuntimeError("ignore_index cannot be specified when target contains probabilities")
     scores = input @ linear_weight.reshape(-1, linear_weight.shape[-1]).t()
     if linear_bias is not None:
         scores = scores + linear_bias.reshape(-1)
@@ -145,11 +154,15 @@ def multi_margin_loss(
 ):
     """Hinge loss over classes: sum over i of max(0, margin - x[target] + x[i]) ** p / C."""
     reduction = reduction_of(reduction, size_average, reduce)
+    if p not in (1, 2):
+        raise ValueError("only p == 1 and p == 2 supported")
+    if weight is not None and weight.ndim != 1:
+        raise ValueError("weight must be one-dimensional")
     numbers = known(target)
     if numbers is not None and numbers.size and input.ndim:
         if numbers.min() < 0 or numbers.max() >= input.shape[-1]:
             raise RuntimeError("target out of range")
-    return row("multi_margin_loss", input, target, weight, p=p, margin=margin, reduction=reduction)
+    return given("multi_margin_loss", input, target, weight, p=p, margin=margin, reduction=reduction)
 
 
 @composite(where="F")
@@ -160,7 +173,7 @@ def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduct
     if numbers is not None and numbers.size and input.ndim:
         if numbers.min() < -1 or numbers.max() >= input.shape[-1]:
             raise RuntimeError("argument #2 'target' is out of range")
-    return row("multilabel_margin_loss", input, target, reduction=reduction)
+    return given("multilabel_margin_loss", input, target, reduction=reduction)
 
 
 @composite(where="F")
@@ -194,7 +207,7 @@ def mse_loss(input, target, size_average=None, reduce=None, reduction="mean", we
     reduction = reduction_of(reduction, size_average, reduce)
     if weight is not None:
         return _weighted((input - target) ** 2, input, weight, reduction)
-    return row("mse_loss", input, target, reduction=reduction)
+    return given("mse_loss", input, target, reduction=reduction)
 
 
 @composite(where="F")
@@ -204,14 +217,14 @@ def l1_loss(input, target, size_average=None, reduce=None, reduction="mean", wei
     reduction = reduction_of(reduction, size_average, reduce)
     if weight is not None:
         return _weighted((input - target).abs(), input, weight, reduction)
-    return row("l1_loss", input, target, reduction=reduction)
+    return given("l1_loss", input, target, reduction=reduction)
 
 
 @composite(where="F")
 def smooth_l1_loss(input, target, size_average=None, reduce=None, reduction="mean", beta=1.0):
     """Half the squared error over `beta` below `beta`, the absolute error less half of `beta` above."""
     warn_sizes(input, target)
-    return row("smooth_l1_loss", input, target, reduction=reduction_of(reduction, size_average, reduce), beta=float(beta))
+    return given("smooth_l1_loss", input, target, reduction=reduction_of(reduction, size_average, reduce), beta=float(beta))
 
 
 @composite(where="F")
@@ -219,17 +232,17 @@ def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
     """Half the squared error below `delta`, linear above."""
     warn_sizes(input, target)
     if weight is None:
-        return row("huber_loss", input, target, reduction=reduction_of(reduction, None, None), delta=float(delta))
+        return given("huber_loss", input, target, reduction=reduction_of(reduction, None, None), delta=float(delta))
     if weight.shape != input.shape:
         raise ValueError("Weights and input must have the same size.")
-    loss = row("huber_loss", input, target, reduction="none", delta=float(delta)) * weight
+    loss = given("huber_loss", input, target, reduction="none", delta=float(delta)) * weight
     return reduced(loss, reduction_of(reduction, None, None))
 
 
 @composite(where="F")
 def soft_margin_loss(input, target, size_average=None, reduce=None, reduction="mean"):
     """log(1 + exp(-target * input)), target 1 or -1."""
-    return row("soft_margin_loss", input, target, reduction=reduction_of(reduction, size_average, reduce))
+    return given("soft_margin_loss", input, target, reduction=reduction_of(reduction, size_average, reduce))
 
 
 @composite(where="F")
@@ -240,7 +253,7 @@ def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=N
         numbers = known(t)
         if numbers is not None and not ((numbers >= 0) & (numbers <= 1)).all() and input.shape == target.shape:
             raise RuntimeError(f"all elements of {name} should be between 0 and 1")
-    return row("binary_cross_entropy", input, target, weight, reduction=reduction)
+    return given("binary_cross_entropy", input, target, weight, reduction=reduction)
 
 
 @composite(where="F")
@@ -249,7 +262,7 @@ def binary_cross_entropy_with_logits(
 ):
     """`binary_cross_entropy` of sigmoid(input), without leaving the numbers' range."""
     reduction = reduction_of(reduction, size_average, reduce)
-    return row("binary_cross_entropy_with_logits", input, target, weight, pos_weight, reduction=reduction)
+    return given("binary_cross_entropy_with_logits", input, target, weight, pos_weight, reduction=reduction)
 
 
 @composite(where="F")
@@ -264,7 +277,7 @@ def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_
             UserWarning,
             stacklevel=2,
         )
-    return row("kl_div", input, target, reduction=reduction, log_target=bool(log_target))
+    return given("kl_div", input, target, reduction=reduction, log_target=bool(log_target))
 
 
 @composite(where="F")

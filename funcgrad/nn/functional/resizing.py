@@ -8,6 +8,7 @@ from __future__ import annotations
 import warnings
 
 from ...tensor import NAMES, composite
+from ...tensor.call import refuse_argument
 from ...tensor.variants import _ints
 from .shared import row
 
@@ -32,6 +33,8 @@ def pad(input, pad, mode="constant", value=None):
             f"{len(pad)} and input of dimension {input.ndim}"
         )
     if mode == "constant":
+        if isinstance(value, complex):
+            refuse_argument("pad", "value", 4, value, "float")
         return row("constant_pad_nd", input, pad=pad, value=0.0 if value is None else value)
     if value is not None and value != 0:
         raise RuntimeError(f'Padding mode "{mode}" doesn\'t take in value argument')

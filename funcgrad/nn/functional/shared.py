@@ -15,13 +15,18 @@ from ...op import REGISTRY
 from ...tape import known_array
 from ...tensor import Tensor
 from ...tensor.alias import check_writable, write
-from ...tensor.call import call
+from ...tensor.call import call, call_given
 from ...tensor.tensor import value_of
 
 
 def row(name: str, *args, **params):
     """Record the row `name`; a Tensor or a tuple of Tensors."""
     return call(REGISTRY[name], args, params)
+
+
+def given(name: str, *args, **params):
+    """`row` of what a user gave."""
+    return call_given(REGISTRY[name], args, params)
 
 
 def known(t: Tensor) -> np.ndarray | None:
