@@ -43,7 +43,7 @@ def embedding(input, weight, padding_idx=None, max_norm=None, norm_type=2.0, sca
 
 def _check_range(input: Tensor, weight: Tensor, words: str, error) -> None:
     numbers = known(input)
-    if numbers is None or not numbers.size or numbers.dtype.kind not in "iu":
+    if numbers is None or not numbers.size or numbers.dtype.kind not in "iu" or weight.ndim != 2:
         return
     if numbers.min() < 0 or numbers.max() >= weight.shape[0]:
         if "{" in words:
