@@ -201,7 +201,7 @@ def values_of(graph: Graph) -> dict[tuple[Item, int], str]:
     held: dict[tuple[Item, int], object] = {}
     for (tape, slot), key in graph.places.items():
         if not tape.done:
-            held[key] = tape.at(slot)
+            held[key] = tape.at(slot, key[0].specs[key[1]])
         elif slot in tape.kept:
             held[key] = tape.kept[slot]
     # last, because a leaf that has been updated since is not what it was when it was read

@@ -60,6 +60,9 @@ def _has_guests(tape: Tape) -> bool:
 
 def _only_tape(task: GraphTask) -> Tape | None:
     """The one tape that the roots and targets are on."""
+    if task.targets is None and len(task.roots) == 1:
+        place = task.roots[0][0]
+        return place[0] if place.__class__ is tuple else None
     tapes = {p[0] if p.__class__ is tuple else None for p, _, _ in task.roots}
     tapes.update(t[0] if t.__class__ is tuple else None for t in task.targets or () if t.__class__ is not Leaf)
     return tapes.pop() if len(tapes) == 1 else None
@@ -67,7 +70,8 @@ def _only_tape(task: GraphTask) -> Tape | None:
 
 def _settle(found: Swept, task: GraphTask) -> Swept:
     """The gradients of targets that are leaves."""
-    for i, t in enumerate(task.targets or ()):
-        if t.__class__ is Leaf and t in found.leaves:
-            found.targets[i] = found.leaves[t]
+    if task.targets is not None:
+        for i, t in enumerate(task.targets):
+            if t.__class__ is Leaf and t in found.leaves:
+                found.targets[i] = found.leaves[t]
     return found

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from ..op import REGISTRY, backward_op
 from ..tape import INPUT, LEAF, Value, backward_params, local, reads, record, run, set_grad, stats
 from ..tape.boundary import CHECK
@@ -16,17 +14,20 @@ from .side import Side, collect, mark, reach
 from .task import GraphTask
 
 
-@dataclass
 class Swept:
     """What a sweep found: the gradient of each leaf reached, and of each target asked for.
 
-    ends  (slot of an input, its gradient), where the graph ended in leaves
+    ends     (slot of an input, its gradient), where the graph ended in leaves
+    crossed  it went on in an older tape
     """
 
-    leaves: dict[Leaf, Value] = field(default_factory=dict)
-    targets: dict[int, Value] = field(default_factory=dict)
-    ends: list[tuple[int, Value]] = field(default_factory=list)
-    crossed: bool = False  # it went on in an older tape
+    __slots__ = ("crossed", "ends", "leaves", "targets")
+
+    def __init__(self):
+        self.leaves: dict[Leaf, Value] = {}
+        self.targets: dict[int, Value] = {}
+        self.ends: list[tuple[int, Value]] = []
+        self.crossed = False
 
 
 def walk(task: GraphTask) -> Swept:

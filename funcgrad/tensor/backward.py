@@ -73,7 +73,8 @@ def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, 
                 "use `grad_tensors`."
             )
         grad_tensors = grad_variables
-    if any(name not in ("to_jax", "checkpoint") for name in going_on()):
+    transforms = going_on()
+    if transforms and any(name not in ("to_jax", "checkpoint") for name in transforms):
         raise RuntimeError(INSIDE)
     outputs = _sequence(tensors)
     if inputs is not None:
@@ -85,9 +86,10 @@ def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, 
     retain = create_graph if retain_graph is None else retain_graph
     roots = _roots(outputs, grad_tensors)
     targets = None if inputs is None else _targets(inputs)
-    for t in filter(_is_tensor, inputs or ()):
-        if not t.is_leaf:  # it fills its .grad from here on
-            retain_grad(t)
+    if inputs is not None:
+        for t in filter(_is_tensor, inputs):
+            if not t.is_leaf:  # it fills its .grad from here on
+                retain_grad(t)
     with GraphTask(roots, targets, retain=retain, create=create_graph) as task:
         found = sweep(task)
         for leaf in found.leaves:
@@ -181,8 +183,11 @@ def _gradients(wanted, outputs, grad_outputs, retain, create, allow_unused, leve
     ]
 
 
+_ONE = (Tensor, GradientEdge)
+
+
 def _sequence(tensors) -> Sequence:
-    return (tensors,) if isinstance(tensors, Tensor | GradientEdge) else tuple(tensors)
+    return (tensors,) if isinstance(tensors, _ONE) else tuple(tensors)
 
 
 def _is_tensor(t) -> bool:
