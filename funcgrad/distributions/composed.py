@@ -1,11 +1,9 @@
-"""Distributions made of others: Independent, TransformedDistribution, MixtureSameFamily, the relaxed ones, and the
-normal distribution of vectors."""
+"""Distributions made of others: Independent, TransformedDistribution, MixtureSameFamily and the relaxed ones."""
 
 from __future__ import annotations
 
 import math
 
-from ..random import randn
 from ..tensor import NAMES
 from . import constraints
 from .continuous import Gumbel, noise
@@ -13,7 +11,7 @@ from .discrete import Categorical, _Binary
 from .distribution import Distribution, all_tensors, sum_rightmost
 
 __all__ = [
-    "Independent", "LogisticNormal", "MixtureSameFamily", "MultivariateNormal", "RelaxedBernoulli",
+    "Independent", "LogisticNormal", "MixtureSameFamily", "RelaxedBernoulli",
     "RelaxedOneHotCategorical", "TransformedDistribution",
 ]  # fmt: skip
 
@@ -301,82 +299,3 @@ class LogisticNormal(TransformedDistribution):
         if not base.batch_shape:
             base = base.expand([1])
         super().__init__(base, StickBreakingTransform(), validate_args=validate_args)
-
-
-class MultivariateNormal(Distribution):
-    """Normal vectors with mean `loc` and one of covariance, precision, or the lower factor of the covariance."""
-
-    arg_constraints = {  # noqa: RUF012
-        "loc": constraints.real_vector, "covariance_matrix": constraints.positive_definite,
-        "precision_matrix": constraints.positive_definite, "scale_tril": constraints.lower_cholesky,
-    }  # fmt: skip
-    support = constraints.real_vector
-    has_rsample = True
-
-    def __init__(self, loc, covariance_matrix=None, precision_matrix=None, scale_tril=None, validate_args=None):
-        given = {
-            "covariance_matrix": covariance_matrix, "precision_matrix": precision_matrix, "scale_tril": scale_tril,
-        }  # fmt: skip
-        given = {k: v for k, v in given.items() if v is not None}
-        if loc.ndim < 1:
-            raise ValueError("loc must be at least one-dimensional.")
-        if len(given) != 1:
-            raise ValueError("Exactly one of covariance_matrix or precision_matrix or scale_tril may be specified.")
-        ((name, matrix),) = given.items()
-        if matrix.ndim < 2:
-            raise ValueError(f"{name} matrix must be at least two-dimensional, with optional leading batch dimensions")
-        batch = T["broadcast_shapes"](matrix.shape[:-2], loc.shape[:-1])
-        self.__dict__[name] = matrix.expand(*batch, *matrix.shape[-2:])
-        self.loc = loc.expand(*batch, loc.shape[-1])
-        super().__init__(batch, loc.shape[-1:], validate_args=validate_args)
-        if name == "covariance_matrix":
-            self._tril = L["cholesky"](self.covariance_matrix)
-        elif name == "scale_tril":
-            self._tril = self.scale_tril
-        else:
-            flipped = L["cholesky"](self.precision_matrix.flip((-2, -1))).flip((-2, -1)).mT
-            eye = T["eye"](loc.shape[-1], dtype=loc.dtype)
-            self._tril = L["solve_triangular"](flipped, eye, upper=False)
-
-    def __getattr__(self, name: str):
-        tril = self.__dict__.get("_tril")
-        if tril is not None and name == "scale_tril":
-            return tril
-        if tril is not None and name == "covariance_matrix":
-            return tril @ tril.mT
-        if tril is not None and name == "precision_matrix":
-            return T["cholesky_inverse"](tril)
-        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
-
-    @property
-    def mean(self):
-        return self.loc
-
-    @property
-    def mode(self):
-        return self.loc
-
-    @property
-    def variance(self):
-        return self._tril.pow(2).sum(-1).expand(*self._batch_shape, *self._event_shape)
-
-    def rsample(self, sample_shape=()):
-        eps = noise(randn, self.loc, self._extended_shape(sample_shape))
-        return self.loc + (self._tril @ eps.unsqueeze(-1)).squeeze(-1)
-
-    def _mahalanobis(self, diff):
-        tril = self._tril.expand(*diff.shape[:-1], *self._tril.shape[-2:])
-        return L["solve_triangular"](tril, diff.unsqueeze(-1), upper=False).squeeze(-1).pow(2).sum(-1)
-
-    def _half_log_det(self):
-        return self._tril.diagonal(dim1=-2, dim2=-1).log().sum(-1)
-
-    def log_prob(self, value):
-        self._validated(value)
-        m = self._mahalanobis(value - self.loc)
-        return -0.5 * (self._event_shape[0] * math.log(2 * math.pi) + m) - self._half_log_det()
-
-    def entropy(self):
-        return 0.5 * self._event_shape[0] * (1.0 + math.log(2 * math.pi)) + self._half_log_det()
-
-

@@ -5,11 +5,11 @@ from __future__ import annotations
 from ..tensor import NAMES, Tensor
 
 __all__ = [
-    "Constraint", "boolean", "cat", "corr_cholesky", "dependent", "greater_than", "greater_than_eq",
-    "half_open_interval",
-    "independent", "integer_interval", "interval", "is_dependent", "less_than", "lower_cholesky", "multinomial",
-    "nonnegative", "nonnegative_integer", "one_hot", "positive", "positive_definite", "positive_integer", "real",
-    "real_vector", "simplex", "square", "symmetric", "unit_interval",
+    "Constraint", "MixtureSameFamilyConstraint", "boolean", "cat", "corr_cholesky", "dependent", "dependent_property",
+    "greater_than", "greater_than_eq", "half_open_interval", "independent", "integer_interval", "interval",
+    "is_dependent", "less_than", "lower_cholesky", "lower_triangular", "multinomial", "nonnegative",
+    "nonnegative_integer", "one_hot", "positive", "positive_definite", "positive_integer", "positive_semidefinite",
+    "real", "real_vector", "simplex", "square", "stack", "symmetric", "unit_interval",
 ]  # fmt: skip
 
 T = NAMES["torch"]
@@ -71,7 +71,7 @@ class _Where(Constraint):
         return self._name
 
 
-class _Bounded(Constraint):
+class bounded(Constraint):
     """Between two numbers or Tensors, either end in the set or not."""
 
     def __init__(self, lower_bound=None, upper_bound=None, name: str = "Interval", open_low=False, open_high=False,
@@ -99,32 +99,32 @@ class _Bounded(Constraint):
 
 def interval(lower_bound, upper_bound):
     """From one bound to the other, both in the set."""
-    return _Bounded(lower_bound, upper_bound)
+    return bounded(lower_bound, upper_bound)
 
 
 def half_open_interval(lower_bound, upper_bound):
     """From one bound to below the other."""
-    return _Bounded(lower_bound, upper_bound, "HalfOpenInterval", open_high=True)
+    return bounded(lower_bound, upper_bound, "HalfOpenInterval", open_high=True)
 
 
 def integer_interval(lower_bound, upper_bound):
     """Whole numbers from one bound to the other."""
-    return _Bounded(lower_bound, upper_bound, "IntegerInterval", integer=True)
+    return bounded(lower_bound, upper_bound, "IntegerInterval", integer=True)
 
 
 def greater_than(lower_bound):
     """Above a bound."""
-    return _Bounded(lower_bound, None, "GreaterThan", open_low=True)
+    return bounded(lower_bound, None, "GreaterThan", open_low=True)
 
 
 def greater_than_eq(lower_bound):
     """From a bound on."""
-    return _Bounded(lower_bound, None, "GreaterThanEq")
+    return bounded(lower_bound, None, "GreaterThanEq")
 
 
 def less_than(upper_bound):
     """Below a bound."""
-    return _Bounded(None, upper_bound, "LessThan", open_high=True)
+    return bounded(None, upper_bound, "LessThan", open_high=True)
 
 
 class independent(Constraint):
@@ -146,6 +146,23 @@ class independent(Constraint):
         return f"Independent({self.base_constraint!r}, {self.reinterpreted_batch_ndims})"
 
 
+class MixtureSameFamilyConstraint(Constraint):
+    """What the components of a mixture keep, all of them."""
+
+    def __init__(self, base_constraint: Constraint):
+        self.base_constraint = base_constraint
+        self.is_discrete, self.event_dim = base_constraint.is_discrete, base_constraint.event_dim
+
+    def check(self, value: Tensor) -> Tensor:
+        if value.ndim < self.event_dim:
+            raise ValueError(f"Expected value.dim() >= {self.event_dim} but got {value.ndim}")
+        ok = self.base_constraint.check(value.unsqueeze(-1 - self.event_dim))
+        return ok.reshape(*value.shape[: value.ndim - self.event_dim], -1).all(-1)
+
+    def __repr__(self) -> str:
+        return f"MixtureSameFamilyConstraint({self.base_constraint!r})"
+
+
 class cat(Constraint):
     """Several constraints, each of a part of one dimension."""
 
@@ -158,6 +175,20 @@ class cat(Constraint):
     def check(self, value: Tensor) -> Tensor:
         parts = value.split(self.lengths, self.dim)
         return T["cat"]([c.check(v) for c, v in zip(self.cseq, parts, strict=True)], self.dim)
+
+
+class stack(Constraint):
+    """Several constraints, one for each slice along a dimension."""
+
+    def __init__(self, cseq, dim: int = 0):
+        self.cseq, self.dim = list(cseq), dim
+        self.is_discrete = any(c.is_discrete for c in self.cseq)
+        dim = max(c.event_dim for c in self.cseq)
+        self.event_dim = dim + 1 if self.dim + dim < 0 else dim
+
+    def check(self, value: Tensor) -> Tensor:
+        parts = value.unbind(self.dim)
+        return T["stack"]([c.check(v) for c, v in zip(self.cseq, parts, strict=True)], self.dim)
 
 
 def _one_hot(v):
@@ -179,6 +210,10 @@ def _definite(v):
     return _symmetric(v) & factor.diagonal(dim1=-2, dim2=-1).isfinite().all(-1)
 
 
+def _semidefinite(v):
+    return _symmetric(v) & (NAMES["linalg"]["eigvalsh"](v) >= 0).all(-1)
+
+
 def _lower(v):
     return (v.tril() == v).reshape(*v.shape[:-2], -1).all(-1)
 
@@ -188,14 +223,15 @@ real = _Where("Real()", lambda v: v == v)
 boolean = _Where("Boolean()", lambda v: (v == 0) | (v == 1), True)
 positive, nonnegative = greater_than(0.0), greater_than_eq(0.0)
 unit_interval = interval(0.0, 1.0)
-nonnegative_integer = _Bounded(0, None, "IntegerGreaterThan", integer=True)
-positive_integer = _Bounded(1, None, "IntegerGreaterThan", integer=True)
+nonnegative_integer = bounded(0, None, "IntegerGreaterThan", integer=True)
+positive_integer = bounded(1, None, "IntegerGreaterThan", integer=True)
 one_hot = _Where("OneHot()", _one_hot, True, 1)
 simplex = _Where("Simplex()", lambda v: (v >= 0).all(-1) & ((v.sum(-1) - 1).abs() < 1e-6), False, 1)
 real_vector = independent(real, 1)
 square = _Where("Square()", _square, False, 2)
 symmetric = _Where("Symmetric()", _symmetric, False, 2)
 positive_definite = _Where("PositiveDefinite()", _definite, False, 2)
+positive_semidefinite = _Where("PositiveSemidefinite()", _semidefinite, False, 2)
 lower_triangular = _Where("LowerTriangular()", _lower, False, 2)
 lower_cholesky = _Where("LowerCholesky()", lambda v: _lower(v) & (v.diagonal(dim1=-2, dim2=-1) > 0).all(-1), False, 2)
 corr_cholesky = _Where(

@@ -6,7 +6,7 @@ import functools
 import math
 
 from ..tensor import NAMES
-from .composed import Independent, MultivariateNormal
+from .composed import Independent
 from .continuous import (
     Cauchy,
     Exponential,
@@ -22,6 +22,7 @@ from .discrete import Bernoulli, Binomial, Categorical, Geometric, OneHotCategor
 from .distribution import Distribution, sum_rightmost
 from .gammas import Beta, Dirichlet, Gamma
 from .lowrank import LowRankMultivariateNormal
+from .matrices import MultivariateNormal, Wishart, half_log_det, mvdigamma
 
 __all__ = ["kl_divergence", "register_kl"]
 
@@ -191,7 +192,8 @@ def _(p, q):
     shape = T["broadcast_shapes"](p._tril.shape, q._tril.shape)
     solved = L["solve_triangular"](q._tril.expand(shape), p._tril.expand(shape), upper=False)
     trace = solved.pow(2).sum((-2, -1))
-    return q._half_log_det() - p._half_log_det() + 0.5 * (trace + q._mahalanobis(q.loc - p.loc) - p.event_shape[0])
+    squares = trace + q._mahalanobis(q.loc - p.loc) - p.event_shape[0]
+    return half_log_det(q._tril) - half_log_det(p._tril) + 0.5 * squares
 
 
 def _full(p: LowRankMultivariateNormal) -> MultivariateNormal:
@@ -244,3 +246,13 @@ def _(p, q):
 @register_kl(Laplace, Gamma)
 def _(p, q):
     return _infinite(p.loc)
+
+
+@register_kl(Wishart, Wishart)
+def _(p, q):
+    n = p.event_shape[-1]
+    tril = q.scale_tril.expand(*T["broadcast_shapes"](p.batch_shape, q.batch_shape), n, n)
+    over = T["cholesky_solve"](p.covariance_matrix.expand(tril.shape), tril).diagonal(dim1=-2, dim2=-1).sum(-1)
+    of_dets = half_log_det(q.scale_tril) - half_log_det(p.scale_tril)
+    of_gammas = T["mvlgamma"](q.df / 2, p=n) - T["mvlgamma"](p.df / 2, p=n)
+    return q.df * of_dets + p.df * (over - n) / 2 + of_gammas + (p.df - q.df) / 2 * mvdigamma(p.df / 2, n)

@@ -47,6 +47,10 @@ CASES = [
     ("VonMises", (C, A), [0.1, 2.0, -1.0]),
     ("RelaxedBernoulli", ([0.7, 0.7, 0.7], P), [0.2, 0.5, 0.9]),
     ("LogisticNormal", ([0.1, 0.5], [1.0, 0.5]), [0.2, 0.3, 0.5]),
+    ("ContinuousBernoulli", ([0.2, 0.5, 0.9],), [0.1, 0.6, 0.9]),
+    ("ContinuousBernoulli", ([0.4995, 0.5002],), [0.1, 0.6]),
+    ("Wishart", ([3.0, 4.5], COV), [[1.5, 0.2], [0.2, 0.8]]),
+    ("LKJCholesky", (3, [0.7, 2.0]), [[1.0, 0.0, 0.0], [0.6, 0.8, 0.0], [0.1, 0.2, 0.95**0.5]]),
 ]  # fmt: skip
 NAMES = [c[0] for c in CASES]
 
@@ -231,3 +235,133 @@ def test_validation_is_one_look():
     assert funcgrad.tape.stats.runs == runs + 2
     funcgrad.distributions.Normal(loc, scale, validate_args=False).log_prob(loc)
     assert funcgrad.tape.stats.runs == runs + 2
+
+
+# ---- maps, and what is asked of a constraint -------------------------------------------------------------------
+
+X, Y, M = [0.3, -1.2, 0.5, 2.0, 0.1, -0.7], [[0.1, 0.2], [0.3, -0.4], [1.0, 2.0]], [[0.3, -0.2], [0.5, 0.1]]
+
+
+def _corr(lib):
+    return lib.distributions.transforms.CorrCholeskyTransform()
+
+
+def _cat(lib):
+    d = lib.distributions
+    return d.CatTransform([d.ExpTransform(), d.SigmoidTransform()], dim=0, lengths=[2, 4])
+
+
+def _stack(lib):
+    d = lib.distributions
+    return d.StackTransform([d.ExpTransform(), d.SigmoidTransform()], dim=1)
+
+
+def _normal(lib):
+    d = lib.distributions
+    return d.CumulativeDistributionTransform(d.Normal(lib.tensor(0.3).double(), lib.tensor(1.2).double()))
+
+
+def _definite(lib):
+    return lib.distributions.transforms.PositiveDefiniteTransform()
+
+
+@pytest.mark.parametrize(("make", "x"), [(_corr, X), (_cat, X), (_stack, Y), (_normal, X), (_definite, M)])
+def test_maps(make, x):
+    found = []
+    for lib in (funcgrad, torch):
+        t, x_ = make(lib), lib.tensor(x, dtype=lib.float64, requires_grad=True)
+        y = t(x_)
+        seen = [y, t.inv(y.detach())]
+        (y * y).sum().backward()
+        seen.append(x_.grad)
+        try:
+            seen.append(t.log_abs_det_jacobian(x_, y))
+        except NotImplementedError:
+            seen.append(lib.tensor(0.0))
+        found.append([s.detach().numpy() for s in seen] + [np.asarray(t.codomain.check(y.detach()).numpy())])
+    for ours, theirs in zip(*found, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-12)
+
+
+def test_shapes_of_a_triangle():
+    for lib in (funcgrad, torch):
+        assert tuple(_corr(lib).forward_shape((2, 6))) == (2, 4, 4)
+        assert tuple(_corr(lib).inverse_shape((2, 4, 4))) == (2, 6)
+        with pytest.raises(ValueError, match="not a flattened lower-diagonal number"):
+            _corr(lib).forward_shape((5,))
+
+
+CONSTRAINTS = {
+    "real": X, "positive": X, "nonnegative": X, "unit_interval": X, "simplex": X, "corr_cholesky": X,
+    "lower_cholesky": M, "positive_definite": M, "positive_semidefinite": M, "boolean": X, "nonnegative_integer": X,
+    "greater_than(2.0)": X, "less_than(2.0)": X, "interval(-1.0, 2.0)": X, "independent(constraints.positive, 1)": X,
+    "cat([constraints.real, constraints.positive], 0, [2, 4])": X,
+    "stack([constraints.positive, constraints.real], 1)": Y,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("registry", ["biject_to", "transform_to"])
+@pytest.mark.parametrize("name", CONSTRAINTS)
+def test_the_map_to_a_constraint(name, registry):
+    found = []
+    for lib in (funcgrad, torch):
+        constraints = lib.distributions.constraints
+        constraint = eval(f"constraints.{name}", {"constraints": constraints})
+        try:
+            y = getattr(lib.distributions, registry)(constraint)(lib.tensor(CONSTRAINTS[name], dtype=lib.float64))
+            found.append([y.numpy(), constraint.check(y).numpy()])
+        except NotImplementedError as error:
+            found.append(str(error))
+    if isinstance(found[1], str):
+        assert found[0] == found[1]
+        return
+    for ours, theirs in zip(*found, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-12)
+
+
+def test_a_pareto_beyond_a_threshold():
+    """In float32: PyTorch's does not take other dtypes everywhere."""
+    found = []
+    for lib in (funcgrad, torch):
+        d = lib.distributions.GeneralizedPareto(*map(lib.tensor, ([0.2, 0.5, 0.9], [1.0, 2.0, 0.5], [0.3, -0.4, 0.0])))
+        x = lib.tensor([1.0, 2.0, 1.5], requires_grad=True)
+        y = d.log_prob(x)
+        y.sum().backward()
+        lib.manual_seed(0)
+        seen = [y, x.grad, d.mean, d.variance, d.mode, d.entropy(), d.cdf(x), d.icdf(lib.tensor([0.1, 0.5, 0.7])),
+                d.sample((4,)), d.support.check(lib.tensor([0.1, 1.0, 2.0]))]  # fmt: skip
+        found.append([s.detach().numpy() for s in seen])
+    for ours, theirs in zip(*found, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=2e-5, atol=1e-6)
+
+
+def test_wishart_and_correlations_drawn():
+    """Moments, and the divergence by draws: PyTorch's closed form of it may come out negative."""
+    funcgrad.manual_seed(1)
+    d = funcgrad.distributions
+    p = d.Wishart(funcgrad.tensor(4.5), covariance_matrix=funcgrad.tensor(COV))
+    q = d.Wishart(funcgrad.tensor(4.0), scale_tril=funcgrad.tensor(TRIL) * 1.2)
+    x = p.sample((40_000,))
+    np.testing.assert_allclose(x.mean(0).numpy(), p.mean.numpy(), rtol=0.03)
+    np.testing.assert_allclose(x.var(0).numpy(), p.variance.numpy(), rtol=0.06)
+    by_draws = (p.log_prob(x) - q.log_prob(x)).mean().item()
+    assert by_draws > 0.1 and abs(d.kl_divergence(p, q).item() - by_draws) < 0.02
+    factor = d.LKJCholesky(3, 2.0).sample((40_000,))
+    correlation = (factor @ factor.mT).numpy()
+    off = correlation[:, [1, 2, 2], [0, 0, 1]]
+    # each correlation is a Beta(5/2, 5/2) on [-1, 1], of variance 1 / 6
+    np.testing.assert_allclose(off.mean(0), 0, atol=0.01)
+    np.testing.assert_allclose(off.var(0)[0], 1 / 6, rtol=0.05)
+
+
+@pytest.mark.parametrize("lib", [funcgrad, torch], ids=["funcgrad", "torch"])
+def test_matrices_refused(lib):
+    d, eye = lib.distributions, lib.eye(2)
+    with pytest.raises(ValueError, match=r"Value of df=.* expected to be greater than ndim - 1 = 1"):
+        d.Wishart(lib.tensor(0.5), covariance_matrix=eye)
+    with pytest.raises((ValueError, AssertionError), match="Exactly one of covariance_matrix or precision_matrix"):
+        d.Wishart(lib.tensor(3.0), covariance_matrix=eye, scale_tril=eye)
+    with pytest.raises(ValueError, match="greater than or equal to 2. Found dim=1"):
+        d.LKJCholesky(1)
+    with pytest.raises(TypeError, match="Expected constraint to be either a Constraint subclass or instance"):
+        d.biject_to.register(3, lambda c: None)

@@ -6,14 +6,15 @@ import math
 
 import numpy as np
 
-from ..tensor import NAMES
-from . import constraints
-from .distribution import sum_rightmost
+from ...tensor import NAMES
+from .. import constraints
+from ..distribution import sum_rightmost
 
 __all__ = [
-    "AbsTransform", "AffineTransform", "ComposeTransform", "ExpTransform", "IndependentTransform",
-    "LowerCholeskyTransform", "PowerTransform", "ReshapeTransform", "SigmoidTransform", "SoftmaxTransform",
-    "SoftplusTransform", "StickBreakingTransform", "TanhTransform", "Transform", "identity_transform",
+    "AbsTransform", "AffineTransform", "ComposeTransform", "CumulativeDistributionTransform", "ExpTransform",
+    "IndependentTransform", "LowerCholeskyTransform", "PowerTransform", "ReshapeTransform", "SigmoidTransform",
+    "SoftmaxTransform", "SoftplusTransform", "StickBreakingTransform", "TanhTransform", "Transform",
+    "identity_transform",
 ]  # fmt: skip
 
 T, F = NAMES["torch"], NAMES["F"]
@@ -339,6 +340,29 @@ class AffineTransform(Transform):
         found = s.abs().log() if hasattr(s, "abs") else T["full_like"](x, math.log(abs(s)))
         found = found.expand(x.shape) if found.shape != x.shape else found
         return sum_rightmost(found, self.event_dim)
+
+
+class CumulativeDistributionTransform(Transform):
+    """By the distribution function of a continuous distribution."""
+
+    codomain = constraints.unit_interval
+
+    def __init__(self, distribution, cache_size: int = 0):
+        super().__init__(cache_size)
+        self.distribution = distribution
+
+    @property
+    def domain(self):
+        return self.distribution.support
+
+    def _call(self, x):
+        return self.distribution.cdf(x)
+
+    def _inverse(self, y):
+        return self.distribution.icdf(y)
+
+    def log_abs_det_jacobian(self, x, y):
+        return self.distribution.log_prob(x)
 
 
 class SoftmaxTransform(Transform):
