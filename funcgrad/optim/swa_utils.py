@@ -9,11 +9,15 @@ import itertools
 import math
 from copy import deepcopy
 
+import numpy as np
+
 from .. import dtypes
 from ..engine import no_grad
 from ..nn.module import Module
+from ..tape import known_array
 from ..tensor import NAMES, Tensor
 from ..tensor.create import tensor
+from ..tensor.tensor import value_of
 from .lr_scheduler.base import LRScheduler, per_group
 
 __all__ = [
@@ -103,7 +107,9 @@ class AveragedModel(Module):
         """Take the model's parameters into the averages; the first time they are taken as they are."""
         pairs, n = self._pairs(model), self.n_averaged
         averages, current = [a.detach() for a, _ in pairs], [p.detach() for _, p in pairs]
-        if self.multi_avg_fn is not None:
+        if _is_zero(n):
+            made = current
+        elif self.multi_avg_fn is not None:
             made = [a.clone() for a in averages]
             self.multi_avg_fn(made, current, n)
         else:
@@ -114,6 +120,12 @@ class AveragedModel(Module):
             for mine, theirs in zip(self.module.buffers(), model.buffers(), strict=True):
                 mine.copy_(theirs.detach())
         self.n_averaged.add_(1)
+
+
+def _is_zero(n: Tensor) -> bool:
+    """Whether a count lies on the host and is 0; one that a program has made is not waited for."""
+    array = known_array(value_of(n))
+    return isinstance(array, np.ndarray) and array == 0
 
 
 @no_grad()

@@ -207,3 +207,22 @@ def test_averages_of_a_model(name):
     assert list(found[0][0]) == list(found[1][0]) and found[0][1] == found[1][1]
     for k in found[0][0]:
         np.testing.assert_allclose(found[0][0][k], found[1][0][k], rtol=1e-4, atol=1e-5, err_msg=k)
+
+
+@pytest.mark.parametrize("lib", [funcgrad, torch], ids=["funcgrad", "torch"])
+def test_the_first_average_is_no_average(lib):
+    """The model is taken as it is: what averages is not asked."""
+    calls = []
+
+    def mean(averages, current, n):
+        calls.append(int(n))
+        for a, c in zip(averages, current, strict=True):
+            a.add_(c - a)
+
+    net = lib.nn.Linear(2, 2)
+    average = lib.optim.swa_utils.AveragedModel(net, multi_avg_fn=mean)
+    with lib.no_grad():
+        net.weight.fill_(3.0)
+    for _ in range(3):
+        average.update_parameters(net)
+    assert calls == [1, 2] and average.module.weight.eq(3).all()
