@@ -20,6 +20,7 @@ from funcgrad import dtypes, ops
 from funcgrad.op import REGISTRY, Sample, backward_op, draw
 from funcgrad.op.derive import vjp_of
 from funcgrad.op.family import compute_dtype
+from funcgrad.op.tangent import tangent_op
 
 ops.load()
 
@@ -132,6 +133,24 @@ def by_jax(op, arrays, params, g=None, y=None):
     return by_rule(op, arrays, params, g, vjp_of(op.forward), y)
 
 
+def pushed(op, arrays, params, y):
+    """The tangents of the floating outputs along a direction of the inputs: by the row's rule, and by `jax.jvp`."""
+    made, _ = promoted(op, arrays)
+    static = _static(op, arrays, params, y)
+    ts = [pattern(a, 60 + i) if need else None for i, (a, need) in enumerate(zip(made, static["needs"], strict=True))]
+    mine = tangent_op(op).forward(*ts, *outputs(y), *made, **static)
+    where = [i for i, t in enumerate(ts) if t is not None]
+
+    def of_moving(*some):
+        full = list(made)
+        for i, x in zip(where, some, strict=True):
+            full[i] = x
+        cast = full if static["dtype"] is None else [None if x is None else x.astype(static["dtype"].np) for x in full]
+        return [a for a in outputs(op.forward(*cast, **params)) if inexact(a)]
+
+    return list(mine), jax.jvp(of_moving, [made[i] for i in where], [ts[i] for i in where])[1]
+
+
 def second_order(op, arrays, params, y, g, dg, dx):
     """(h, dh): a fixed combination of the gradients, and its derivative along (dg, dx) by the rule of
     the row's backward operator; dx is None where an input does not move."""
@@ -178,6 +197,7 @@ class Case:
     by_rule: list | None = None
     by_jax: list | None = None
     no_jax: Exception | None = None  # why JAX cannot differentiate the forward
+    pushed: tuple | None = None  # (tangents by the rule, by `jax.jvp`)
     second: tuple | None = None  # (dh by the rule, dh by central differences)
     _tree: dict = field(default_factory=dict)
 
@@ -221,6 +241,11 @@ def _trace(case: Case, given: list, t) -> dict:
             out["jax"] = by_jax(op, arrays, params, g, y)[2]
         except (NotImplementedError, TypeError, ValueError) as error:
             case.no_jax = error
+    if twice and "jax" in out:
+        try:
+            out["pushed"] = pushed(op, arrays, params, y)
+        except TypeError:  # a forward with a `custom_vjp`: the test counts what it compares
+            pass
     if twice:
         out["second"] = second_order(op, arrays, params, y, g, dg, dx)
     return out
@@ -259,6 +284,7 @@ def _evaluated(name: str) -> list[Case]:
         here, right, left = (jax.tree.map(np.asarray, call(given, np.float64(t))) for t in (0, STEP, -STEP))
     for c, out, r, le in zip(made, here, right, left, strict=True):
         c.y, c.g, c.by_rule, c.by_jax = (out.get(k) for k in ("y", "g", "rule", "jax"))
+        c.pushed = out.get("pushed")
         if "second" in out:
             c.second = (out["second"][1], (r["second"][0] - le["second"][0]) / (2 * STEP))
     return made

@@ -38,6 +38,12 @@ NO_JAX = {
     "adaptive_max_pool2d_with_indices": "large windows carry their indices through reduce_window",
     "adaptive_max_pool3d_with_indices": "large windows carry their indices through reduce_window",
 }
+# Tangents that `jax.jvp` does not find.
+NO_TANGENT = {
+    **dict.fromkeys(("polygamma", "zeta"), "nan in JAX along the order, which has no derivative in PyTorch"),
+    **dict.fromkeys(("logsumexp", "vector_norm"), "nan in JAX of nothing, where there is nothing to move"),
+    **dict.fromkeys(("index_reduce", "scatter_reduce"), "JAX cannot push through a forward that has a rule of its own"),
+}
 # Rows whose rule is `jax.vjp` of their forward: the whole list, so that it grows by decision only.
 BY_JAX = {"grid_sample", "lu", "lu_factor", "lu_solve", "ormqr", "qr"}
 # Second derivatives that finite differences do not meet.
@@ -152,6 +158,17 @@ def test_rule_is_the_derivative_that_jax_finds(name):
                 assert mine.shape == jax.shape and mine.dtype == jax.dtype
                 assert rows.close(mine, jax), f"{case}: input {i}: {mine} by the rule, {jax} by JAX"
     assert compared or name in NO_JAX
+
+
+@each([n for n in DIFFERENTIABLE if REGISTRY[n].own_rule and n not in CONVENTIONS | NO_JAX | NO_TANGENT])
+def test_tangent_is_the_one_that_jax_finds(name):
+    """The tangent of a row is its rule transposed: forward mode."""
+    compared = 0
+    for case in rows.cases(name):
+        for mine, jax in zip(*(case.pushed or ((), ())), strict=True):
+            compared += 1
+            assert mine.shape == jax.shape and rows.close(mine, jax), f"{case}: {mine} by the rule, {jax} by JAX"
+    assert compared
 
 
 @each(DIFFERENTIABLE)
