@@ -42,7 +42,7 @@ NO_JAX = {
 NO_TANGENT = {
     **dict.fromkeys(("polygamma", "zeta"), "nan in JAX along the order, which has no derivative in PyTorch"),
     **dict.fromkeys(("logsumexp", "vector_norm"), "nan in JAX of nothing, where there is nothing to move"),
-    **dict.fromkeys(("index_reduce", "scatter_reduce"), "JAX cannot push through a forward that has a rule of its own"),
+    **dict.fromkeys(rows.OWN_VJP, "JAX cannot push through a forward that has a rule of its own"),
 }
 # Rows whose rule is `jax.vjp` of their forward: the whole list, so that it grows by decision only.
 BY_JAX = {"grid_sample", "lu", "lu_factor", "lu_solve", "ormqr", "qr"}
