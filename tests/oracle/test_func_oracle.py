@@ -174,6 +174,5 @@ def stateless(t):
     return plain((each, both))
 
 
-@pytest.mark.skipif(not hasattr(funcgrad.nn, "Module"), reason="nn.Module is not there yet")
 def test_modules():
     assert stateless(funcgrad) == stateless(torch)
