@@ -203,14 +203,22 @@ def into(out, result, name: str, casts: bool = True):
     return write(out, value_of(result))
 
 
+def check_own_size(out, result, inputs) -> None:
+    """That an output which is an input too has the size of the result: what is read is not resized."""
+    if isinstance(out, Tensor) and out.shape != result.shape and any(a is out for a in inputs):
+        raise RuntimeError(
+            f"output with shape {list(out.shape)} doesn't match the broadcast shape {list(result.shape)}"
+        )
+
+
 # ---- making the functions ----------------------------------------------------------------------------
 
 _CONVERT = {"ints": "_ints({})", "int": "_int({})", "float": "_float({})", "bool": "_bool({})", "any": "_any({})"}
 _SCOPE = {
     "_bool": _bool, "_call": call, "_call_given": call_given, "_call_method": call_method,
     "_float": _float, "_inplace": _inplace, "_int": _int, "_ints": _ints, "_any": _any,
-    "_into": into, "_reshape_in_place": _reshape_in_place, "_sizes": _sizes, "_tensors": _tensors,
-    "_view": _view, "_write": write,
+    "_check_own_size": check_own_size, "_into": into, "_reshape_in_place": _reshape_in_place, "_sizes": _sizes,
+    "_tensors": _tensors, "_view": _view, "_write": write,
 }  # fmt: skip
 
 
@@ -232,6 +240,9 @@ def _declared(args: tuple[Arg, ...], first: str, varargs: bool, out: bool) -> st
     if out:
         parts += ["out=None"] if star else ["*", "out=None"]
     return ", ".join(parts)
+
+
+_POINTWISE = frozenset({"binary", "binary_float", "compare", "ternary"})
 
 
 def _source(op: Op, form: str) -> str:
@@ -269,7 +280,8 @@ def _source(op: Op, form: str) -> str:
         text += f"    made = _call(op, {tail})\n"
         return text + (f"    return made if out is None else {into_out}" if out else _RETURN)
     given = f"{'_call_given' if form == 'f' else '_call_method'}(op, {tail})"
-    before = f"    if out is not None:\n        made = {given}\n        return {into_out}" if out else ""
+    own = f"        _check_own_size(out, made, ({', '.join(arrays)},))\n" if op.family in _POINTWISE else ""
+    before = f"    if out is not None:\n        made = {given}\n{own}        return {into_out}" if out else ""
     return text + body(kinds, params, given, before) + MAKE
 
 

@@ -10,7 +10,7 @@ from ..tape import local, record
 from .alias import check_writable, leave, put, replace_data, share_data
 from .call import call, operand, refuse_together
 from .storage import Version, detached, family_of, view_cut
-from .tensor import Size, Tensor, seen, set_requires_grad, value_of, wrap
+from .tensor import Size, Tensor, c_name, seen, set_requires_grad, value_of, wrap
 from .variants import METHODS, NAMES, _sizes, composite, takes_same_out
 
 # ---- history ---------------------------------------------------------------------------------------------
@@ -111,6 +111,10 @@ def scatter_(self, dim, index, src=None, *, value=None, reduce=None):
 def set_(self, source):
     """Name the memory of `source` from now on; it counts as a write."""
     check_writable(self, overlap=False)
+    if source.dtype is not self.dtype:
+        raise RuntimeError(
+            f"Could not set tensor of type {c_name(source.dtype)} to a tensor of type {c_name(self.dtype)}"
+        )
     replace_data(self, source)
     family_of(self).version.n += 1
     return self

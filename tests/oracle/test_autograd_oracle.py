@@ -819,6 +819,26 @@ def a_leaf_with_views_is_reshaped_in_place(torch, note):
 
 
 @program
+def an_output_that_is_an_input_keeps_its_size(torch, note):
+    a, b = torch.ones(3), torch.ones(2, 3)
+    for f in (torch.add, torch.mul, torch.maximum, torch.atan2):
+        try:
+            f(b, a, out=a)
+        except RuntimeError as error:
+            note(f.__name__, str(error), a)
+    note(torch.add(a, a, out=a))
+
+
+@program
+def memory_of_another_dtype_is_not_taken(torch, note):
+    a = torch.ones(3)
+    try:
+        a.set_(torch.ones(3, dtype=torch.float64))
+    finally:
+        note(a)
+
+
+@program
 def what_may_not_be_written_is_said_before_other_mistakes(torch, note):
     a = torch.ones(2, requires_grad=True)
     a.lerp_(torch.ones(2, dtype=torch.float64), 0.5)

@@ -13,8 +13,6 @@ KNOWN = {
     227: "`unsqueeze_` under no_grad of what has a history is refused here",
     333: "`out=` that resizes a tensor others were made from warns differently",
     419: "a reshape of a gradient that PyTorch copies is a view here",
-    467: "`out=` that is an input too, of another shape, is resized here instead of refused",
-    691: "the same",
     1001: "a retained gradient that has a graph loses it when a backward without one adds to it",
     1440: "a write through a reshape of an expanded tensor is not refused",
     1455: "`view_as` of a number raises another error",
