@@ -44,7 +44,7 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser(
         "bench",
         add_help=False,
-        help="the benchmarks beside JAX and PyTorch: [NAME ...] [--peers jax,torch] [--json FILE]",
+        help="the benchmarks beside JAX and PyTorch: [NAME ...] [--peers jax,torch] [--json FILE] [--plot FILE]",
     )
     return top
 

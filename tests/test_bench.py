@@ -5,6 +5,7 @@ import pytest
 
 import funcgrad
 from funcgrad.bench import functional, mlp, second_order
+from funcgrad.bench.plot import plot
 
 
 @pytest.mark.parametrize(
@@ -31,3 +32,18 @@ def test_functional_peers_agree(build):
     g, jargs = build(jnp, jax, [jnp.asarray(a) for a in arrays])
     for a, b in zip(jax.tree.leaves(f(*args)), jax.tree.leaves(g(*jargs)), strict=True):
         np.testing.assert_allclose(np.asarray(a), np.asarray(b), rtol=1e-3, atol=1e-4)
+
+
+def test_a_report_is_drawn(tmp_path):
+    row = {"name": "a step", "ratios": {"funcgrad": {"jax": (2.0, 1.5, 3.0), "torch": (0.5, 0.4, 0.6)},
+                                        "compiled": {"jax": (1.0, 0.9, 1.1)}}}  # fmt: skip
+    alone = {"name": "nobody to compare with", "ratios": {}}
+    report = {"about": {"date": "2026-01-01", "device": "cpu"}, "suites": {"one": [row, alone]}}
+    file = tmp_path / "bars.svg"
+    plot(report, file)
+    text = file.read_text()
+    for said in ("a step", "time over jax", "time over torch", "2026-01-01", "compiled"):
+        assert f"<!-- {said}" in text or said in text
+    assert "nobody to compare with" not in text
+    with pytest.raises(SystemExit, match="nothing to draw"):
+        plot({"about": {}, "suites": {"one": [alone]}}, file)

@@ -1,6 +1,6 @@
 """Floor 7. The benchmarks: funcgrad beside hand-written JAX and PyTorch, in one run.
 
-    python -m funcgrad bench [NAME ...] [--peers jax,torch] [--json FILE]
+    python -m funcgrad bench [NAME ...] [--peers jax,torch] [--json FILE] [--plot FILE]
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 
 from .harness import alike
+from .plot import plot, refuse_without_matplotlib
 
 SUITES = (
     "record", "ops", "mlp", "mlp_adam", "gpt", "lstm", "cnn", "frameworks", "second_order", "functional", "schedule",
@@ -28,11 +29,14 @@ def main(argv: list[str] | None = None) -> int:
     peers = "comma-separated, where installed: jax, torch, torch.compile, flax, equinox (default all but torch.compile)"
     parser.add_argument("--peers", default="jax,torch,flax,equinox", help=peers)
     parser.add_argument("--json", metavar="FILE", help="also write the figures here")
+    parser.add_argument("--plot", metavar="FILE", help="also draw the ratios (SVG, PNG or PDF, by the name's ending)")
     parser.add_argument("--rounds", type=int, default=15, help="alternating rounds a peer (default 15)")
     options = parser.parse_args(argv)
     for name in options.names:
         if name not in SUITES:
             parser.error(f"no benchmark called {name!r}; there are {', '.join(SUITES)}")
+    if options.plot:
+        refuse_without_matplotlib()
     peers = tuple(p for p in options.peers.split(",") if p and installed(p.split(".")[0]))
     alike()
     report = {"about": about(), "suites": {}}
@@ -47,6 +51,8 @@ def main(argv: list[str] | None = None) -> int:
     if options.json:
         with open(options.json, "w") as f:
             json.dump(report, f, indent=1)
+    if options.plot:
+        plot(report, options.plot)
     return 0
 
 
