@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import warnings
 
-from ..engine import no_grad
-from ..tensor import NAMES, Size, Tensor
+from ..engine import enable_grad, no_grad
+from ..tensor import NAMES, Size, Tensor, grad
 from ..tensor.create import as_tensor
 from . import constraints
 
-__all__ = ["Distribution", "all_tensors", "sum_rightmost"]
+__all__ = ["Distribution", "ExponentialFamily", "all_tensors", "sum_rightmost"]
 
 T = NAMES["torch"]
 
@@ -211,3 +211,32 @@ class Distribution:
             f"{p}: {getattr(self, p) if getattr(self, p).numel() == 1 else getattr(self, p).size()}" for p in names
         )
         return f"{type(self).__name__}({', '.join(shown)})"
+
+
+class ExponentialFamily(Distribution):
+    """Densities exp(t(x) . natural - F(natural)) times a carrier: a subclass says what the natural parameters are
+    (`_natural_params`, a tuple), F (`_log_normalizer`, a function of them) and the mean of the logarithm of the carrier
+    (`_mean_carrier_measure`). Entropy and divergences follow, by gradients of F."""
+
+    @property
+    def _natural_params(self) -> tuple[Tensor, ...]:
+        raise NotImplementedError
+
+    def _log_normalizer(self, *natural_params) -> Tensor:
+        raise NotImplementedError
+
+    @property
+    def _mean_carrier_measure(self):
+        raise NotImplementedError
+
+    def _moments(self) -> tuple[list[Tensor], Tensor, tuple[Tensor, ...]]:
+        """The natural parameters, F of them, and the gradients of F, which are the means of t(x)."""
+        natural = [p.detach().requires_grad_() for p in self._natural_params]
+        with enable_grad():
+            f = self._log_normalizer(*natural)
+            return natural, f, grad(f.sum(), natural, create_graph=True)
+
+    def entropy(self) -> Tensor:
+        natural, f, means = self._moments()
+        apart = sum(sum_rightmost(n * m, n.ndim - len(self._batch_shape)) for n, m in zip(natural, means, strict=True))
+        return f - apart - self._mean_carrier_measure

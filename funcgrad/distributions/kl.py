@@ -19,7 +19,7 @@ from .continuous import (
     Uniform,
 )
 from .discrete import Bernoulli, Binomial, Categorical, Geometric, OneHotCategorical, Poisson
-from .distribution import Distribution, sum_rightmost
+from .distribution import Distribution, ExponentialFamily, sum_rightmost
 from .gammas import Beta, Dirichlet, Gamma
 from .lowrank import LowRankMultivariateNormal
 from .matrices import MultivariateNormal, Wishart, half_log_det, mvdigamma
@@ -256,3 +256,15 @@ def _(p, q):
     of_dets = half_log_det(q.scale_tril) - half_log_det(p.scale_tril)
     of_gammas = T["mvlgamma"](q.df / 2, p=n) - T["mvlgamma"](p.df / 2, p=n)
     return q.df * of_dets + p.df * (over - n) / 2 + of_gammas + (p.df - q.df) / 2 * mvdigamma(p.df / 2, n)
+
+
+@register_kl(ExponentialFamily, ExponentialFamily)
+def _(p, q):
+    """Of two of one family: the Bregman divergence of its F."""
+    if type(p) is not type(q):
+        raise NotImplementedError("The cross KL-divergence between different exponential families cannot be computed")
+    natural, f, means = p._moments()
+    result = q._log_normalizer(*q._natural_params) - f
+    for mine, theirs, mean in zip(natural, q._natural_params, means, strict=True):
+        result = result - sum_rightmost((theirs - mine) * mean, mean.ndim - len(p.batch_shape))
+    return result

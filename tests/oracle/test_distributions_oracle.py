@@ -365,3 +365,36 @@ def test_matrices_refused(lib):
         d.LKJCholesky(1)
     with pytest.raises(TypeError, match="Expected constraint to be either a Constraint subclass or instance"):
         d.biject_to.register(3, lambda c: None)
+
+
+def _family(lib):
+    """The exponential distribution, by its natural parameter alone."""
+
+    class Waiting(lib.distributions.ExponentialFamily):
+        arg_constraints = {"rate": lib.distributions.constraints.positive}  # noqa: RUF012
+        _mean_carrier_measure = 0
+
+        def __init__(self, rate):
+            self.rate = rate
+            super().__init__(rate.shape)
+
+        @property
+        def _natural_params(self):
+            return (-self.rate,)
+
+        def _log_normalizer(self, x):
+            return -(-x).log()
+
+    return Waiting
+
+
+def test_an_exponential_family_of_ones_own():
+    found = []
+    for lib in (funcgrad, torch):
+        kind, rates = _family(lib), (lib.tensor(A, dtype=lib.float64), lib.tensor(B, dtype=lib.float64))
+        p, q = map(kind, rates)
+        known = [lib.distributions.Exponential(r) for r in rates]
+        found.append([x.detach().numpy() for x in (p.entropy(), lib.distributions.kl_divergence(p, q))])
+        np.testing.assert_allclose(found[-1][0], known[0].entropy().numpy(), rtol=1e-12)
+        np.testing.assert_allclose(found[-1][1], lib.distributions.kl_divergence(*known).numpy(), rtol=1e-10)
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-12)
