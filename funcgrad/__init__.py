@@ -32,9 +32,17 @@ from . import (
     utils,
     xpu,
 )
-from .amp import autocast, get_autocast_dtype, is_autocast_enabled
+from .amp import GradScaler, autocast, get_autocast_dtype, is_autocast_enabled
 from .autograd import is_anomaly_check_nan_enabled, is_anomaly_enabled
-from .backends import get_float32_matmul_precision, set_float32_matmul_precision
+from .backends import (
+    are_deterministic_algorithms_enabled,
+    get_deterministic_debug_mode,
+    get_float32_matmul_precision,
+    is_deterministic_algorithms_warn_only_enabled,
+    set_deterministic_debug_mode,
+    set_float32_matmul_precision,
+    use_deterministic_algorithms,
+)
 from .compiler import compile
 from .device import device, get_default_device, set_default_device
 from .draw import backward_graph, forward_graph
@@ -77,6 +85,7 @@ from .tape import run as sync
 from .tensor import NAMES as _NAMES
 from .tensor import Size, Tensor
 from .tensor.printing import set_printoptions
+from .tensor.tensor import typename
 from .version import __version__
 
 # PyTorch's other names for dtypes, and its constants

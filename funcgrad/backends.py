@@ -37,6 +37,43 @@ def get_float32_matmul_precision() -> str:
     return _precision
 
 
+_deterministic = {"mode": False, "warn_only": False}
+
+
+def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:
+    """Kept and accepted: on a CPU a program gives the same numbers each time anyway; a GPU's sums are XLA's choice
+    (`XLA_FLAGS=--xla_gpu_deterministic_ops=true`)."""
+    _deterministic.update(mode=bool(mode), warn_only=bool(warn_only))
+
+
+def are_deterministic_algorithms_enabled() -> bool:
+    """What `use_deterministic_algorithms` was given."""
+    return _deterministic["mode"]
+
+
+def is_deterministic_algorithms_warn_only_enabled() -> bool:
+    """Likewise its `warn_only`."""
+    return _deterministic["warn_only"]
+
+
+_DEBUG = ("default", "warn", "error")
+
+
+def set_deterministic_debug_mode(debug_mode: int | str) -> None:
+    """`use_deterministic_algorithms` by a number or a name: 0 "default", 1 "warn", 2 "error"."""
+    if debug_mode not in (*_DEBUG, 0, 1, 2):
+        raise RuntimeError(
+            f"invalid value of debug_mode, expected `default`, `warn`, `error`, 0, 1 or 2, got {debug_mode}"
+        )
+    level = _DEBUG.index(debug_mode) if isinstance(debug_mode, str) else debug_mode
+    use_deterministic_algorithms(level > 0, warn_only=level == 1)
+
+
+def get_deterministic_debug_mode() -> int:
+    """0, 1 or 2, as `set_deterministic_debug_mode` takes it."""
+    return 0 if not _deterministic["mode"] else 1 if _deterministic["warn_only"] else 2
+
+
 class _Matmul:
     """`torch.backends.cuda.matmul`."""
 

@@ -7,12 +7,15 @@ decides between them. Knows the tape, Tensors, Modules and optimisers.
 from __future__ import annotations
 
 from ..nn.module import Module
-from ..tape import local
+from ..tape import cache, local
 from ..tape.disk import cache_dir
 from .compiled import Compiled, Rounds
 from .module import OptimizedModule
 
-__all__ = ["cache_dir", "compile", "disable", "is_compiling"]
+__all__ = [
+    "allow_in_graph", "assume_constant_result", "cache_dir", "compile", "cudagraph_mark_step_begin", "disable",
+    "is_compiling", "is_dynamo_compiling", "is_exporting", "reset",
+]  # fmt: skip
 
 
 def compile(model=None, *, fullgraph: bool | None = None, dynamic: bool | None = None, backend: str = "xla",
@@ -69,3 +72,29 @@ def disable(fn=None, recursive: bool = True, *, reason=None):
 def is_compiling() -> bool:
     """Whether a function is being recorded to be replayed."""
     return local.whole is not None
+
+
+def is_dynamo_compiling() -> bool:
+    """False: there is no such compiler here."""
+    return False
+
+
+is_exporting = is_dynamo_compiling
+
+
+def allow_in_graph(fn):
+    """`fn` as it is: every function may be recorded."""
+    return fn
+
+
+assume_constant_result = allow_in_graph
+
+
+def cudagraph_mark_step_begin() -> None:
+    """Nothing to mark: a program is given its memory anew each time."""
+
+
+def reset() -> None:
+    """Forget the programs of every path recorded so far; they are compiled again when they are needed."""
+    for end in cache.ends():
+        cache.forget(end)

@@ -8,7 +8,12 @@ from .forward import jvp, linearize
 from .from_jax import from_jax
 from .grad import grad, grad_and_value, value_and_grad, vjp
 from .jacobian import hessian, jacfwd, jacrev
-from .modules import functional_call, functionalize, stack_module_state
+from .modules import (
+    functional_call,
+    functionalize,
+    replace_all_batch_norm_modules_,
+    stack_module_state,
+)
 from .to_jax import to_jax
 from .vmap import vmap
 
@@ -24,6 +29,7 @@ __all__ = [
     "jacrev",
     "jvp",
     "linearize",
+    "replace_all_batch_norm_modules_",
     "scan",
     "stack_module_state",
     "to_jax",

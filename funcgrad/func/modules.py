@@ -94,6 +94,15 @@ def _put(module, name: str, t: Tensor):
     return module, table, attribute, old
 
 
+def replace_all_batch_norm_modules_(root):
+    """Have every batch normalisation below `root` use the statistics of its batch alone, in place; returns `root`."""
+    for module in root.modules():
+        if hasattr(module, "track_running_stats") and hasattr(module, "num_batches_tracked"):
+            module.running_mean = module.running_var = module.num_batches_tracked = None
+            module.track_running_stats = False
+    return root
+
+
 def stack_module_state(models: Sequence) -> tuple[dict, dict]:
     """(parameters, buffers) of several modules of one kind, each stacked along a new first dimension: what `vmap` over
     `functional_call` takes. The parameters want gradients as those of the first do.

@@ -4,7 +4,7 @@
 parameters begin, `utils` what stands beside. Knows the Tensor and random. Must not know optim.
 """
 
-from . import functional, init, module, modules, parameter, utils
+from . import functional, init, module, modules, parallel, parameter, utils
 from .hooks import (
     register_module_backward_hook,
     register_module_forward_hook,
@@ -18,6 +18,7 @@ from .members import (
     register_module_parameter_registration_hook,
 )
 from .module import Module
+from .parallel import DataParallel
 from .parameter import Buffer, Parameter, UninitializedBuffer, UninitializedParameter
 
 _HOOKS = (
@@ -32,7 +33,7 @@ for _hook in _HOOKS:
     setattr(module, _hook.__name__, _hook)
 
 __all__ = [
-    "Buffer", "Module", "Parameter", "UninitializedBuffer", "UninitializedParameter", "functional", "init", "modules",
-    "parameter", "utils", *modules.__all__,
+    "Buffer", "DataParallel", "Module", "Parameter", "UninitializedBuffer", "UninitializedParameter", "functional", "init",
+    "modules", "parallel", "parameter", "utils", *modules.__all__,
 ]  # fmt: skip
 globals().update({name: getattr(modules, name) for name in modules.__all__})

@@ -12,6 +12,7 @@ from . import (
     interop,
     linear,
     more,
+    older,
     operators,
     writes,
 )
@@ -22,9 +23,10 @@ from .variants import METHODS, NAMES, composite
 operators.attach()
 functions.attach()
 writes.attach()
+older.attach()
 indexing.attach()
 
 __all__ = [
     "METHODS", "NAMES", "Size", "Tensor", "backward", "composite", "counting", "create", "fourier", "grad", "interop",
-    "linear", "more",
+    "linear", "more", "older",
 ]  # fmt: skip
