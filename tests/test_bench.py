@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import funcgrad
-from funcgrad.bench import functional, mlp, second_order
+from funcgrad.bench import attention, functional, mlp, second_order
 from funcgrad.bench.plot import plot
 
 
@@ -19,6 +19,11 @@ def test_second_order_peers_agree(ours, theirs):
 def test_mlp_peers_agree():
     size = (3, 16, 8)
     np.testing.assert_allclose(mlp.torch_like(funcgrad, funcgrad.relu, *size)(4), mlp.hand_written_jax(*size)(4), rtol=1e-4)
+
+
+def test_attention_peers_agree(monkeypatch):
+    monkeypatch.setattr(attention, "SHAPE", (1, 2, 16, 4))
+    np.testing.assert_allclose(attention.torch_like(funcgrad)(1), attention.hand_written_jax()(1), rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize("build", [functional.per_sample, functional.hessian, functional.jacrev, functional.jacfwd])

@@ -17,8 +17,8 @@ from .harness import alike
 from .plot import plot, refuse_without_matplotlib
 
 SUITES = (
-    "record", "ops", "mlp", "mlp_adam", "gpt", "lstm", "cnn", "frameworks", "second_order", "functional", "schedule",
-    "manual_sgd", "shapes", "long", "compile_time", "memory", "loops", "start",
+    "record", "ops", "mlp", "mlp_adam", "gpt", "lstm", "cnn", "attention", "frameworks", "second_order", "functional",
+    "schedule", "manual_sgd", "shapes", "long", "compile_time", "memory", "loops", "start",
 )  # fmt: skip
 
 
