@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from ..dtypes import float64
+from ..dtypes import float64, from_np
 from ..op import op, sample
 from ..op.checks import broadcast
 
@@ -80,6 +80,9 @@ class _Blocks:
 
 
 def _attention(query, key, value, mask=None, *, scale, causal, dims=4):
+    if jnp.issubdtype(query.dtype, jnp.complexfloating):
+        name = from_np(query.dtype).legacy
+        raise NotImplementedError(f"\"softmax_lastdim_kernel_impl\" not implemented for '{name}'")
     blocks = _Blocks(query, key, value, mask)
 
     def some(keys, first, q, m):
