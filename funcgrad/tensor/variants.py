@@ -165,8 +165,9 @@ def _in_place_twin(op: Op) -> Op:
 _JOINED = frozenset({"cat", "stack", "hstack", "vstack", "dstack", "column_stack"})
 
 
-def into(out, result, name: str, casts: bool = True):
-    """`out=`: write `result` where the user asked for it; `casts` says whether another dtype will do."""
+def into(out, result, name: str, casts: bool = True, inputs: tuple = ()):
+    """`out=`: write `result` where the user asked for it; `casts` says whether another dtype will do. One of `inputs`
+    keeps its size: what is read is not resized."""
     if isinstance(result, tuple):
         return tuple(into(o, r, name, casts) for o, r in zip(out, result, strict=True))
     if not isinstance(out, Tensor):
@@ -186,6 +187,10 @@ def into(out, result, name: str, casts: bool = True):
     if out._storage is not None and repeats(out):
         raise RuntimeError(OVERLAP)
     if out.shape != result.shape:
+        if any(a is out for a in inputs):
+            raise RuntimeError(
+                f"output with shape {list(out.shape)} doesn't match the broadcast shape {list(result.shape)}"
+            )
         if out.numel():
             warnings.warn(
                 f"An output with one or more elements was resized since it had shape {list(out.shape)}, which does "
@@ -203,21 +208,13 @@ def into(out, result, name: str, casts: bool = True):
     return write(out, value_of(result))
 
 
-def check_own_size(out, result, inputs) -> None:
-    """That an output which is an input too has the size of the result: what is read is not resized."""
-    if isinstance(out, Tensor) and out.shape != result.shape and any(a is out for a in inputs):
-        raise RuntimeError(
-            f"output with shape {list(out.shape)} doesn't match the broadcast shape {list(result.shape)}"
-        )
-
-
 # ---- making the functions ----------------------------------------------------------------------------
 
 _CONVERT = {"ints": "_ints({})", "int": "_int({})", "float": "_float({})", "bool": "_bool({})", "any": "_any({})"}
 _SCOPE = {
     "_bool": _bool, "_call": call, "_call_given": call_given, "_call_method": call_method,
     "_float": _float, "_inplace": _inplace, "_int": _int, "_ints": _ints, "_any": _any,
-    "_check_own_size": check_own_size, "_into": into, "_reshape_in_place": _reshape_in_place, "_sizes": _sizes,
+    "_into": into, "_reshape_in_place": _reshape_in_place, "_sizes": _sizes,
     "_tensors": _tensors, "_view": _view, "_write": write,
 }  # fmt: skip
 
@@ -275,13 +272,13 @@ def _source(op: Op, form: str) -> str:
         return text + body([(kinds[0][0], "T"), *kinds[1:]], params, slow, before) + RENAME
     if op.family == "view":
         return text + f"    return _view(op, {first}, {tail})\n"
-    into_out = f"_into(out, made, {op.name!r}, {op.casts})\n"
+    inputs = f", ({', '.join(arrays)},)" if op.family in _POINTWISE else ""
+    into_out = f"_into(out, made, {op.name!r}, {op.casts}{inputs})\n"
     if any(a.kind == "Ts" for a in args):
         text += f"    made = _call(op, {tail})\n"
         return text + (f"    return made if out is None else {into_out}" if out else _RETURN)
     given = f"{'_call_given' if form == 'f' else '_call_method'}(op, {tail})"
-    own = f"        _check_own_size(out, made, ({', '.join(arrays)},))\n" if op.family in _POINTWISE else ""
-    before = f"    if out is not None:\n        made = {given}\n{own}        return {into_out}" if out else ""
+    before = f"    if out is not None:\n        made = {given}\n        return {into_out}" if out else ""
     return text + body(kinds, params, given, before) + MAKE
 
 
