@@ -9,14 +9,14 @@ from ..engine import no_grad
 from ..random import rand
 from ..tensor import NAMES
 from . import constraints
-from .distribution import Distribution, all_tensors
+from .distribution import AroundLoc, Distribution, all_tensors
 
 __all__ = ["VonMises"]
 
 T, S = NAMES["torch"], NAMES["special"]
 
 
-class VonMises(Distribution):
+class VonMises(AroundLoc, Distribution):
     """exp(concentration·cos(x - loc)) / (2π·I0(concentration)), an angle from -π to π in radians."""
 
     arg_constraints = {"loc": constraints.real, "concentration": constraints.positive}  # noqa: RUF012
@@ -26,15 +26,6 @@ class VonMises(Distribution):
     def __init__(self, loc, concentration, validate_args: bool | None = None):
         self.loc, self.concentration = all_tensors(loc, concentration)
         super().__init__(self.loc.shape, validate_args=validate_args)
-
-    @property
-    def mean(self):
-        """The mean direction."""
-        return self.loc
-
-    @property
-    def mode(self):
-        return self.loc
 
     @property
     def variance(self):

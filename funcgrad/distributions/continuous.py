@@ -9,7 +9,7 @@ import numpy as np
 from ..random import normal, rand, randn
 from ..tensor import NAMES, Tensor
 from . import constraints
-from .distribution import Distribution, all_tensors
+from .distribution import AroundLoc, Distribution, all_tensors
 
 __all__ = [
     "Cauchy", "Exponential", "Gumbel", "HalfCauchy", "HalfNormal", "Kumaraswamy", "Laplace", "LogNormal", "Normal",
@@ -25,7 +25,7 @@ def noise(draw, like: Tensor, shape) -> Tensor:
     return draw(tuple(shape), dtype=like.dtype)
 
 
-class _LocScale(Distribution):
+class _LocScale(AroundLoc, Distribution):
     """Two parameters, `loc` and `scale`."""
 
     arg_constraints = {"loc": constraints.real, "scale": constraints.positive}  # noqa: RUF012
@@ -35,14 +35,6 @@ class _LocScale(Distribution):
     def __init__(self, loc, scale, validate_args: bool | None = None):
         self.loc, self.scale = all_tensors(loc, scale)
         super().__init__(self.loc.shape, validate_args=validate_args)
-
-    @property
-    def mean(self):
-        return self.loc
-
-    @property
-    def mode(self):
-        return self.loc
 
 
 class Normal(_LocScale):

@@ -13,7 +13,7 @@ from ..tensor import NAMES, Size, Tensor, grad
 from ..tensor.create import as_tensor
 from . import constraints
 
-__all__ = ["Distribution", "ExponentialFamily", "all_tensors", "sum_rightmost"]
+__all__ = ["AroundLoc", "Distribution", "ExponentialFamily", "all_tensors", "sum_rightmost"]
 
 T = NAMES["torch"]
 
@@ -211,6 +211,20 @@ class Distribution:
             f"{p}: {getattr(self, p) if getattr(self, p).numel() == 1 else getattr(self, p).size()}" for p in names
         )
         return f"{type(self).__name__}({', '.join(shown)})"
+
+
+class AroundLoc:
+    """Before `Distribution` among the bases of one whose mean and mode are its `loc`."""
+
+    @property
+    def mean(self) -> Tensor:
+        """The mean."""
+        return self.loc
+
+    @property
+    def mode(self) -> Tensor:
+        """The likeliest value."""
+        return self.loc
 
 
 class ExponentialFamily(Distribution):

@@ -8,14 +8,14 @@ from ..random import randn
 from ..tensor import NAMES
 from . import constraints
 from .continuous import noise
-from .distribution import Distribution
+from .distribution import AroundLoc, Distribution
 
 __all__ = ["LowRankMultivariateNormal"]
 
 T, L = NAMES["torch"], NAMES["linalg"]
 
 
-class LowRankMultivariateNormal(Distribution):
+class LowRankMultivariateNormal(AroundLoc, Distribution):
     """Mean `loc` (n), covariance W W^T + diag(D): `cov_factor` W (n x few), `cov_diag` D (n)."""
 
     arg_constraints = {  # noqa: RUF012
@@ -43,14 +43,6 @@ class LowRankMultivariateNormal(Distribution):
         self.factor_over_diag = self.cov_factor.mT / self.cov_diag.unsqueeze(-2)
         few = T["eye"](cov_factor.shape[-1], dtype=cov_factor.dtype)
         self._capacitance_tril = L["cholesky"](few + self.factor_over_diag @ self.cov_factor)
-
-    @property
-    def mean(self):
-        return self.loc
-
-    @property
-    def mode(self):
-        return self.loc
 
     @property
     def variance(self):

@@ -12,7 +12,7 @@ from ..tensor import NAMES, Tensor
 from ..tensor.create import as_tensor
 from . import constraints
 from .continuous import noise
-from .distribution import Distribution, all_tensors
+from .distribution import AroundLoc, Distribution, all_tensors
 from .gammas import Beta, Chi2
 
 __all__ = ["LKJCholesky", "MultivariateNormal", "Wishart"]
@@ -63,7 +63,7 @@ class _OfCovariance(Distribution):
         raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
 
 
-class MultivariateNormal(_OfCovariance):
+class MultivariateNormal(AroundLoc, _OfCovariance):
     """Normal vectors with mean `loc` and one of covariance, precision, or the lower factor of the covariance."""
 
     arg_constraints = {"loc": constraints.real_vector, **_OfCovariance.arg_constraints}  # noqa: RUF012
@@ -80,14 +80,6 @@ class MultivariateNormal(_OfCovariance):
         self.loc = loc.expand(*batch, loc.shape[-1])
         super().__init__(batch, loc.shape[-1:], validate_args=validate_args)
         self._factor(name, loc.shape[-1])
-
-    @property
-    def mean(self):
-        return self.loc
-
-    @property
-    def mode(self):
-        return self.loc
 
     @property
     def variance(self):

@@ -43,7 +43,7 @@ from .node import (
 from .saved import SavedTensor, pack, positions, saved_value
 from .sweep import gradients_again, sweep
 from .task import GraphTask, current_task, queue_callback
-from .transform import fresh, fresh_values, going_on, logical, physical, separate, taking
+from .transform import fresh_values, going_on, logical, physical, separate, taking
 
 __all__ = [
     "FREED",
@@ -75,7 +75,6 @@ __all__ = [
     "enable_grad",
     "enter_level",
     "exit_level",
-    "fresh",
     "fresh_values",
     "going_on",
     "gradient_place",

@@ -18,7 +18,6 @@ from ..tape import (
     become_leaf,
     leaf_value,
     local,
-    place,
     record,
     remember,
     set_grad,
@@ -60,38 +59,29 @@ _nobody_at = weakref.ref(_nobody)
 
 
 def fresh_values(values: list) -> list:
-    """Each at a place of its own in the graph, with its history (see `fresh`)."""
-    if _own():
-        return [fresh(v)[0] for v in values]
-    return [
-        leaf_value(v, Leaf(_nobody_at)) if v.__class__ is Value and not v.spec.needs and hasattr(v, "array")
-        else fresh(v)[0]
-        for v in values
-    ]  # fmt: skip
-
-
-def fresh(v):
-    """`v` at a place of its own in the graph, with its history: (the new Value, that place).
+    """Each at a place of its own in the graph, with its history.
 
     Inside `vmap` every example has its own, whether or not it has a number of its own, unless they are all alike.
     """
-    if v.__class__ is Value and not v.spec.needs and not _own() and hasattr(v, "array"):
-        leaf = Leaf(_nobody_at)
-        return leaf_value(v, leaf), leaf
-    for batch in _own():
+    own = [b for b in batches() if not b.alike]
+    return [
+        leaf_value(v, Leaf(_nobody_at))
+        if v.__class__ is Value and not v.spec.needs and not own and hasattr(v, "array")
+        else _fresh(v, own)
+        for v in values
+    ]
+
+
+def _fresh(v, own: list):
+    """`v`, whatever it is, as `fresh_values` gives it; `own` are the batches whose examples have each their own."""
+    for batch in own:
         v = _with_batch(v, batch.level, batch.size)
     mode = local.grad
     set_grad(True)
     try:
-        made = _nest(v, _aliased(base(v)))
+        return _nest(v, _aliased(base(v)))
     finally:
         set_grad(mode)
-    return made, place(made)
-
-
-def _own() -> list:
-    """The batches that this thread is in, in which every example has a gradient of its own."""
-    return [b for b in batches() if not b.alike]
 
 
 def _aliased(v):
