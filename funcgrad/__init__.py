@@ -7,6 +7,7 @@ that XLA compiled. `explain()` says what was recorded and why it compiled.
 import math as _math
 
 from . import (
+    _dynamo,
     accelerator,
     amp,
     array_api,
@@ -14,22 +15,28 @@ from . import (
     backends,
     compiler,
     cuda,
+    distributed,
     distributions,
     fft,
     func,
+    hub,
     io,
     jit,
     linalg,
     mps,
     multiprocessing,
     nn,
+    onnx,
     optim,
     profiler,
     random,
     serialization,
+    sparse,
     special,
     testing,
+    types,
     utils,
+    version,
     xpu,
 )
 from .amp import GradScaler, autocast, get_autocast_dtype, is_autocast_enabled

@@ -5,6 +5,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from . import _dynamo as _dynamo
 from . import accelerator as accelerator
 from . import amp as amp
 from . import array_api as array_api
@@ -12,18 +13,21 @@ from . import autograd as autograd
 from . import backends as backends
 from . import compiler as compiler
 from . import cuda as cuda
+from . import distributed as distributed
 from . import distributions as distributions
 from . import draw as draw
 from . import dtypes as dtypes
 from . import engine as engine
 from . import fft as fft
 from . import func as func
+from . import hub as hub
 from . import io as io
 from . import jit as jit
 from . import linalg as linalg
 from . import mps as mps
 from . import multiprocessing as multiprocessing
 from . import nn as nn
+from . import onnx as onnx
 from . import op as op
 from . import ops as ops
 from . import optim as optim
@@ -33,9 +37,11 @@ from . import random as random
 from . import random_stream as random_stream
 from . import serialization as serialization
 from . import shim as shim
+from . import sparse as sparse
 from . import special as special
 from . import tape as tape
 from . import testing as testing
+from . import types as types
 from . import utils as utils
 from . import version as version
 from . import xpu as xpu
@@ -418,8 +424,10 @@ def slice_scatter(input: Tensor, src: Tensor, dim: int = 0, start: int | None = 
 def slogdet(self) -> Any: ...
 def softmax(input: Tensor, dim: int, dtype: DType | None = None) -> Any: ...
 def sort(input, dim = ..., descending = ..., *, stable = ..., out = ...) -> Any: ...
+def sparse_coo_tensor(indices, values, size = ..., *, dtype = ..., device = ..., pin_memory = ..., requires_grad = ..., check_invariants = ..., is_coalesced = ...) -> Any: ...
 def split(tensor: Tensor, split_size_or_sections: int | Sequence[int] | None, dim: int = 0) -> Any: ...
 def split_with_sizes(input: Tensor, split_sizes: int | Sequence[int] | None, dim: int = 0) -> Any: ...
+def spmm(input, mat2) -> Any: ...
 def sqrt(input: Tensor) -> Any: ...
 def square(input: Tensor) -> Any: ...
 def squeeze(input: Tensor, dim: int | Sequence[int] | None = None) -> Any: ...

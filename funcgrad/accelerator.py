@@ -4,11 +4,23 @@ from __future__ import annotations
 
 import jax
 
-from .cuda import synchronize
+from .cuda import (
+    empty_cache,
+    max_memory_allocated,
+    max_memory_reserved,
+    memory_allocated,
+    memory_reserved,
+    memory_stats,
+    reset_peak_memory_stats,
+    synchronize,
+)
+from .cuda import mem_get_info as get_memory_info
 from .device import default_device, device
 
 __all__ = [
-    "current_accelerator", "current_device_index", "device_count", "is_available", "set_device_index", "synchronize",
+    "current_accelerator", "current_device_index", "device_count", "empty_cache", "get_memory_info", "is_available",
+    "max_memory_allocated", "max_memory_reserved", "memory_allocated", "memory_reserved", "memory_stats",
+    "reset_peak_memory_stats", "set_device_index", "synchronize",
 ]  # fmt: skip
 
 

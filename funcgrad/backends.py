@@ -7,7 +7,7 @@ something: `allow_tf32`, of matmuls (as `set_float32_matmul_precision`) and of c
 from __future__ import annotations
 
 import contextlib
-from types import SimpleNamespace
+from types import ModuleType
 
 import jax
 
@@ -89,7 +89,15 @@ class _Matmul:
         set_float32_matmul_precision("high" if allowed else "highest")
 
 
-class _Cudnn(SimpleNamespace):
+class _Switches(ModuleType):
+    """What stands below `torch.backends`: a module, for programs `import torch.backends.cudnn as cudnn`."""
+
+    def __init__(self, name: str, **switches):
+        super().__init__(f"{__name__}.{name}")
+        self.__dict__.update(switches)
+
+
+class _Cudnn(_Switches):
     """`torch.backends.cudnn`; `allow_tf32`: convolutions of float32 in TF32, as in PyTorch on a GPU."""
 
     @property
@@ -110,18 +118,18 @@ def _on(*args, **kwargs) -> bool:
     return True
 
 
-cuda = SimpleNamespace(
-    matmul=_Matmul(), is_built=_cuda, sdp_kernel=_sdp, flash_sdp_enabled=_on, math_sdp_enabled=_on,
+cuda = _Switches(
+    "cuda", matmul=_Matmul(), is_built=_cuda, sdp_kernel=_sdp, flash_sdp_enabled=_on, math_sdp_enabled=_on,
     mem_efficient_sdp_enabled=_on, enable_flash_sdp=lambda enabled: None, enable_math_sdp=lambda enabled: None,
     enable_mem_efficient_sdp=lambda enabled: None,
 )  # fmt: skip
 cudnn = _Cudnn(
-    enabled=True, benchmark=False, deterministic=False, benchmark_limit=10, is_available=_cuda,
+    "cudnn", enabled=True, benchmark=False, deterministic=False, benchmark_limit=10, is_available=_cuda,
     version=lambda: None, is_acceptable=lambda tensor: False,
 )  # fmt: skip
-mkl = SimpleNamespace(is_available=lambda: False)
-mkldnn = SimpleNamespace(is_available=lambda: False, enabled=False)
-openmp = SimpleNamespace(is_available=lambda: False)
-opt_einsum = SimpleNamespace(is_available=lambda: True, enabled=True, strategy="auto")
-mha = SimpleNamespace(get_fastpath_enabled=lambda: False, set_fastpath_enabled=lambda value: None)
-mps = SimpleNamespace(is_available=_mps.is_available, is_built=_mps.is_available)
+mkl = _Switches("mkl", is_available=lambda: False)
+mkldnn = _Switches("mkldnn", is_available=lambda: False, enabled=False)
+openmp = _Switches("openmp", is_available=lambda: False)
+opt_einsum = _Switches("opt_einsum", is_available=lambda: True, enabled=True, strategy="auto")
+mha = _Switches("mha", get_fastpath_enabled=lambda: False, set_fastpath_enabled=lambda value: None)
+mps = _Switches("mps", is_available=_mps.is_available, is_built=_mps.is_available)

@@ -17,18 +17,8 @@ PYTORCH = "2.13.0+funcgrad"  # whose behaviour this follows
 
 # modules of PyTorch that stand elsewhere here
 ELSEWHERE = {
-    "torch.nn.modules.module": "funcgrad.nn.module",
-    "torch.nn.modules.batchnorm": "funcgrad.nn.modules.norm",
-    "torch.nn.modules.instancenorm": "funcgrad.nn.modules.norm",
-    "torch.nn.modules.normalization": "funcgrad.nn.modules.norm",
-    "torch.nn.modules.padding": "funcgrad.nn.modules.shape",
-    "torch.nn.modules.pixelshuffle": "funcgrad.nn.modules.shape",
-    "torch.nn.modules.upsampling": "funcgrad.nn.modules.shape",
-    "torch.nn.modules.flatten": "funcgrad.nn.modules.shape",
-    "torch.nn.modules.fold": "funcgrad.nn.modules.shape",
-    "torch.nn.modules.channelshuffle": "funcgrad.nn.modules.shape",
     "torch.nn.modules.lazy": "funcgrad.nn.lazy",
-    "torch.nn.parameter": "funcgrad.nn.parameter",
+    "torch.nn.parallel.distributed": "funcgrad.nn.parallel",
     "torch.optim.adamw": "funcgrad.optim.adam",
     "torch.optim.nadam": "funcgrad.optim.adam",
     "torch.optim.radam": "funcgrad.optim.adam",
@@ -38,16 +28,28 @@ ELSEWHERE = {
     "torch.optim.rmsprop": "funcgrad.optim.adaptive",
     "torch.optim.rprop": "funcgrad.optim.adaptive",
     "torch.optim.asgd": "funcgrad.optim.sgd",
-    "torch.cuda.amp": "funcgrad.cuda.amp",
+    "torch.cuda.random": "funcgrad.cuda",
     "torch.cuda.amp.grad_scaler": "funcgrad.amp.grad_scaler",
     "torch.cuda.amp.autocast_mode": "funcgrad.amp.autocast",
     "torch.amp.autocast_mode": "funcgrad.amp.autocast",
     "torch.utils.data.dataset": "funcgrad.utils.data.dataset",
     "torch.utils.data.dataloader": "funcgrad.utils.data.loader",
     "torch.utils.data.sampler": "funcgrad.utils.data.sampler",
+    "torch.utils.data._utils": "funcgrad.utils.data",
     "torch.utils.data._utils.collate": "funcgrad.utils.data.collate",
+    "torch.utils.model_zoo": "funcgrad.hub",
     "torch.utils.tensorboard": "tensorboardX",
+    "torch.functional": "funcgrad",
 }
+# each of PyTorch's distributions has a file of its own
+ELSEWHERE.update(dict.fromkeys(map("torch.distributions.{}".format, (
+    "bernoulli", "beta", "binomial", "categorical", "cauchy", "chi2", "continuous_bernoulli", "dirichlet", "exp_family",
+    "exponential", "fishersnedecor", "gamma", "generalized_pareto", "geometric", "gumbel", "half_cauchy", "half_normal",
+    "independent", "inverse_gamma", "kumaraswamy", "laplace", "lkj_cholesky", "log_normal", "logistic_normal",
+    "lowrank_multivariate_normal", "mixture_same_family", "multinomial", "multivariate_normal", "negative_binomial",
+    "normal", "one_hot_categorical", "pareto", "poisson", "relaxed_bernoulli", "relaxed_categorical", "studentT",
+    "transformed_distribution", "uniform", "von_mises", "weibull", "wishart",
+)), "funcgrad.distributions"))  # fmt: skip
 
 
 class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):

@@ -9,16 +9,18 @@ import time
 
 import jax
 
+from .. import random as _random
 from ..device import default_device, device
-from ..random import manual_seed as _manual_seed
 from ..tape import run
-from . import amp
+from . import amp, nvtx
 
 __all__ = [
     "Event", "Stream", "amp", "current_device", "current_stream", "device", "device_count", "empty_cache",
-    "get_device_capability", "get_device_name", "get_device_properties", "init", "is_available", "is_bf16_supported",
-    "is_initialized", "manual_seed", "manual_seed_all", "max_memory_allocated", "max_memory_reserved",
-    "memory_allocated", "memory_reserved", "reset_peak_memory_stats", "set_device", "stream", "synchronize",
+    "get_device_capability", "get_device_name", "get_device_properties", "get_rng_state", "get_rng_state_all", "init",
+    "initial_seed", "is_available", "is_bf16_supported", "is_initialized", "manual_seed", "manual_seed_all",
+    "max_memory_allocated", "max_memory_reserved", "mem_get_info", "memory_allocated", "memory_reserved",
+    "memory_stats", "memory_summary", "nvtx", "reset_peak_memory_stats", "set_device", "set_rng_state",
+    "set_rng_state_all", "stream", "synchronize",
 ]  # fmt: skip
 
 
@@ -130,10 +132,55 @@ def reset_peak_memory_stats(device=None) -> None:
 def manual_seed(seed: int) -> None:
     """Seed the one generator, if there is a GPU."""
     if is_available():
-        _manual_seed(seed)
+        _random.manual_seed(seed)
 
 
 manual_seed_all = manual_seed
+
+
+def get_rng_state(device=None):
+    """The state of the one generator, as `torch.get_rng_state`. Raises AssertionError without a GPU."""
+    _refuse_without()
+    return _random.get_rng_state()
+
+
+def set_rng_state(new_state, device=None) -> None:
+    """Set it to what `get_rng_state` gave, if there is a GPU."""
+    if is_available():
+        _random.set_rng_state(new_state)
+
+
+def get_rng_state_all() -> list:
+    """The state for each GPU; they share one. Without a GPU an empty list."""
+    return [get_rng_state()] * device_count()
+
+
+def set_rng_state_all(new_states) -> None:
+    """Set it to the first."""
+    for state in new_states[:1]:
+        set_rng_state(state)
+
+
+def initial_seed() -> int:
+    """What the generator was seeded with. Raises AssertionError without a GPU."""
+    _refuse_without()
+    return _random.initial_seed()
+
+
+def mem_get_info(device=None) -> tuple[int, int]:
+    """Bytes that are free and bytes in all, as XLA counts them. Raises AssertionError without a GPU."""
+    _refuse_without()
+    return _stat("bytes_limit") - _stat("bytes_in_use"), _stat("bytes_limit")
+
+
+def memory_stats(device=None) -> dict[str, int]:
+    """XLA's counters of the device, by XLA's names; empty where it keeps none."""
+    return dict(jax.devices()[0].memory_stats() or {}) if is_available() else {}
+
+
+def memory_summary(device=None, abbreviated: bool = False) -> str:
+    """The same, a line each."""
+    return "\n".join(f"{name:30} {n:>15,}" for name, n in memory_stats().items())
 
 
 class Stream:

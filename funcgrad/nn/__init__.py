@@ -4,7 +4,7 @@
 parameters begin, `utils` what stands beside. Knows the Tensor and random. Must not know optim.
 """
 
-from . import functional, init, module, modules, parallel, parameter, utils
+from . import attention, common_types, functional, init, module, modules, parallel, parameter, utils
 from .hooks import (
     register_module_backward_hook,
     register_module_forward_hook,
@@ -33,7 +33,7 @@ for _hook in _HOOKS:
     setattr(module, _hook.__name__, _hook)
 
 __all__ = [
-    "Buffer", "DataParallel", "Module", "Parameter", "UninitializedBuffer", "UninitializedParameter", "functional", "init",
-    "modules", "parallel", "parameter", "utils", *modules.__all__,
+    "Buffer", "DataParallel", "Module", "Parameter", "UninitializedBuffer", "UninitializedParameter", "attention", "common_types",
+    "functional", "init",    "modules", "parallel", "parameter", "utils", *modules.__all__,
 ]  # fmt: skip
 globals().update({name: getattr(modules, name) for name in modules.__all__})

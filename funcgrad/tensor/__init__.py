@@ -14,6 +14,7 @@ from . import (
     more,
     older,
     operators,
+    sparse,
     writes,
 )
 from .backward import backward, grad
@@ -28,5 +29,5 @@ indexing.attach()
 
 __all__ = [
     "METHODS", "NAMES", "Size", "Tensor", "backward", "composite", "counting", "create", "fourier", "grad", "interop",
-    "linear", "more", "older",
+    "linear", "more", "older", "sparse",
 ]  # fmt: skip

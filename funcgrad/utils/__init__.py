@@ -1,5 +1,5 @@
 """Floor 6. `torch.utils`: what stands beside training."""
 
-from . import checkpoint, data, hooks
+from . import _pytree, checkpoint, data, dlpack, hooks
 
-__all__ = ["checkpoint", "data", "hooks"]
+__all__ = ["_pytree", "checkpoint", "data", "dlpack", "hooks"]

@@ -20,7 +20,7 @@ t.special.gammainc(t.tensor(2.0), t.tensor(1.0)) | t.special.gammaincc(t.tensor(
 t.special.multigammaln(t.tensor(3.0), 2) | t.linalg.matmul(X, X.T) | t.typename(X) | t.typename(3)
 t.are_deterministic_algorithms_enabled() | t.get_deterministic_debug_mode() | t.set_deterministic_debug_mode("loud")
 t.set_default_tensor_type(t.LongTensor) | t.nn.utils.skip_init(t.nn.Linear, 2, 3).weight.shape | t.nn.utils.skip_init(int)
-t.compiler.is_dynamo_compiling() | t.compiler.allow_in_graph(len)([1]) | t.nn.DataParallel(t.nn.Flatten())(X).shape
+t.compiler.is_dynamo_compiling() | t.compiler.allow_in_graph(lambda x: 1)([1]) | t.nn.DataParallel(t.nn.Flatten())(X).shape
 """
 CALLS = [call.strip() for line in CALLS.strip().splitlines() for call in line.split(" | ")]
 

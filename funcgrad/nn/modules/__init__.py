@@ -26,3 +26,8 @@ FILES = (
 # every layer, from what each file exports
 __all__ = [name for file in FILES for name in file.__all__]
 globals().update({name: getattr(file, name) for file in FILES for name in file.__all__})
+
+# files of PyTorch's that are one here
+batchnorm = instancenorm = normalization = norm
+channelshuffle = flatten = fold = padding = pixelshuffle = upsampling = shape
+activation.MultiheadAttention = attention.MultiheadAttention
