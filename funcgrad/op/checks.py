@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -24,6 +26,34 @@ def wrap_dims(dim: int | Sequence[int] | None, ndim: int) -> tuple[int, ...]:
         if d in dims[:i]:
             raise RuntimeError(f"dim {d} appears multiple times in the list of dims")
     return dims if ndim else ()
+
+
+@dataclass(frozen=True)
+class Indices:
+    """Which numbers the index of a row may have, and what PyTorch raises at others.
+
+    words     of {index}, {dim}, {size}
+    name      of the argument
+    negative  whether -size to -1 count from the end
+    flat      positions among all elements, where no dimension is given
+    """
+
+    error: type[Exception] = RuntimeError
+    words: str = "index {index} is out of bounds for dimension {dim} with size {size}"
+    name: str = "index"
+    negative: bool = False
+    flat: bool = False
+
+    def check(self, numbers: np.ndarray, shape: tuple[int, ...], dim: int | None) -> None:
+        """That all of `numbers` are in range for an array of this shape, along `dim`."""
+        if self.flat != (dim is None) or (dim is not None and not -max(len(shape), 1) <= dim < max(len(shape), 1)):
+            return  # a dim about which there is something else to say
+        dim = 0 if self.flat else wrap_dim(dim, len(shape))
+        size = math.prod(shape) if self.flat else shape[dim] if shape else 1
+        low, high = numbers.min(), numbers.max()
+        if high >= size or low < (-size if self.negative else 0):
+            wrong = high if high >= size else low
+            raise self.error(self.words.format(index=int(wrong), dim=dim, size=size))
 
 
 def broadcast(shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:

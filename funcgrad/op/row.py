@@ -16,6 +16,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 
+from .checks import Indices
 from .family import FAMILIES, Family
 from .signature import Signature
 
@@ -37,6 +38,7 @@ class Op:
         "family",
         "forward",
         "host",
+        "indices",
         "infer",
         "masked",
         "name",
@@ -69,6 +71,7 @@ class Op:
         self.write: Callable | None = over.pop("write", None)
         self.aliases: tuple[str, ...] = over.pop("aliases", ())
         self.host: str | None = over.pop("host", None)  # why this row calls back to the host
+        self.indices: Indices | None = over.pop("indices", None)  # which its index argument may have
         # the dtype in which Python numbers come, where they are not promoted with the arrays; None for their default
         self.numbers = over.pop("numbers", None)
         # for a derived row: (specs of the arrays, params) -> [(shape, dtype)], a tuple of outputs

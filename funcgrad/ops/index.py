@@ -1,7 +1,7 @@
 """Rows that read and write at positions given by tensors: slices, x[index], flat positions, masks.
 
-Indices out of range cannot raise inside a program: reads there are clamped, writes dropped; who
-has a concrete index checks it first. Knows `op` and JAX. Must not know Tensors.
+Indices out of range cannot raise inside a program: reads there are clamped, writes dropped; one whose numbers
+are there is checked before (`indices`). Knows `op` and JAX. Must not know Tensors.
 """
 
 from __future__ import annotations
@@ -12,13 +12,18 @@ from jax import lax
 
 from .. import dtypes
 from ..op import op, sample
-from ..op.checks import broadcast, check_real, wrap_dim
+from ..op.checks import Indices, broadcast, check_real, wrap_dim
 from .scatter import at_least_1d, is_index, reduced, reduced_rule, update, zeros
 
 
 def _legacy(x) -> str:
     return dtypes.from_np(x.dtype).legacy
 
+
+_SELF = Indices(IndexError, "index out of range in self")
+_FLAT = Indices(
+    IndexError, "out of range: tried to access index {index} on a tensor of {size} elements.", negative=True, flat=True
+)
 
 # ---- one index for each slice ----------------------------------------------------------------
 
@@ -187,6 +192,7 @@ op(
     _index_select_rule,
     "index",
     sig="input: T, dim: int, index: T",
+    indices=_SELF,
     samples=lambda: [
         sample((3, 4), np.array([2, 0, 2]), dim=0),
         sample((3, 4), np.array([1], np.int32), dim=-1),
@@ -201,6 +207,7 @@ op(
     _index_add_rule,
     "index",
     sig="input: T, dim: int, index: T, source: T, *, alpha: any = 1",
+    indices=Indices(),
     variants="fmi",
     samples=lambda: [
         sample((3, 4), np.array([2, 0, 2]), (3, 4), dim=0),
@@ -214,6 +221,7 @@ op(
     _index_copy_rule,
     "index",
     sig="input: T, dim: int, index: T, source: T",
+    indices=Indices(IndexError, "index_copy_(): " + Indices.words),
     variants="fmi",
     samples=lambda: [
         sample((3, 4), np.array([2, 0]), (2, 4), dim=0),
@@ -228,6 +236,7 @@ op(
     _index_fill_rule,
     "index",
     sig="input: T, dim: int, index: T, value: TS",
+    indices=Indices(IndexError, negative=True),
     variants="fmi",
     samples=lambda: [
         sample((3, 4), np.array([2, 0, 2]), 2.5, dim=0),
@@ -241,6 +250,7 @@ op(
     _index_reduce_rule,
     "index",
     sig="input: T, dim: int, index: T, source: T, reduce: str, *, include_self: bool = True",
+    indices=_SELF,
     variants="fmi",
     samples=lambda: [
         sample((3, 4), np.array([2, 0, 2]), (3, 4), dim=0, reduce="prod"),
@@ -400,6 +410,7 @@ op(
     lambda g, y, x, index: (lax.reshape(_flat_at(zeros(x.shape, g), index).add(g), x.shape), None),
     "index",
     sig="input: T, index: T",
+    indices=_FLAT,
     samples=lambda: [
         sample((3, 4), np.array([[0, 11], [-1, 5]])),
         sample((), np.array(0)),
@@ -412,6 +423,7 @@ op(
     _put_rule,
     "index",
     sig="input: T, index: T, source: T, accumulate: bool = False",
+    indices=_FLAT,
     variants="fmi",
     samples=lambda: [
         sample((3, 4), np.array([[0, 11], [-2, 5]]), (4,)),

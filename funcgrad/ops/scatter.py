@@ -1,7 +1,7 @@
 """Rows with one index for each element: gather, scatter and its reductions, along one dimension.
 
-Indices out of range cannot raise inside a program: reads there are clamped, writes dropped; who
-has a concrete index checks it first. Knows `op` and JAX. Must not know Tensors.
+Indices out of range cannot raise inside a program: reads there are clamped, writes dropped; one whose numbers
+are there is checked before (`indices`). Knows `op` and JAX. Must not know Tensors.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from jax import lax
 
 from ..op import op, sample
-from ..op.checks import broadcast, wrap_dim
+from ..op.checks import Indices, broadcast, wrap_dim
 
 
 def update(at, method, values):
@@ -169,6 +169,7 @@ def _along(x, indices, dim):
         return (*shape[:dim], n, *shape[dim + 1 :])
 
     common = broadcast((but(x.shape, indices.shape[dim]), indices.shape))
+    indices = indices % max(x.shape[dim], 1)  # PyTorch's, with a dim, wrap around
     return jnp.broadcast_to(x, but(common, x.shape[dim])), jnp.broadcast_to(indices, common), dim
 
 
@@ -186,6 +187,7 @@ op(
     _gather_rule,
     "index",
     sig="input: T, dim: int, index: T, *, sparse_grad: bool = False",
+    indices=Indices(),
     samples=lambda: [
         sample((3, 4), np.array([[0, 1, 2, 0], [2, 2, 1, 0]]), dim=0),
         sample((3, 4), np.array([[3, 3], [0, 1]]), dim=-1),
@@ -200,6 +202,7 @@ op(
     _take_along_dim_rule,
     "index",
     sig="input: T, indices: T, dim: int = None",
+    indices=Indices(name="indices", flat=True),
     node="GatherBackward0",
     samples=lambda: [
         sample((3, 4), np.array([[0, 1], [5, 5]])),
@@ -213,6 +216,7 @@ op(
     _scatter_rule,
     "index",
     sig="input: T, dim: int, index: T, src: T",
+    indices=Indices(),
     variants="fmi",
     samples=lambda: [
         sample((3, 4), np.array([[0, 1, 2, 0]]), (1, 4), dim=0),
@@ -227,6 +231,7 @@ op(
     lambda g, y, x, index, value, *, dim: (_fill(g, index, 0, dim=dim), None, None),
     "internal",
     sig="input: T, dim: int, index: T, value: TS",
+    indices=Indices(),
     node="ScatterBackward1",
     samples=lambda: [
         sample((3, 4), np.array([[0, 1, 2, 0]]), 2.5, dim=0),
@@ -239,6 +244,7 @@ op(
     lambda g, y, x, index, src, *, dim: (g, None, _taken(g, index, src, dim)),
     "index",
     sig="input: T, dim: int, index: T, src: T",
+    indices=Indices(),
     variants="fmi",
     samples=lambda: [
         sample((3, 4), np.array([[0, 1, 2, 0], [0, 1, 0, 0]]), (2, 4), dim=0),
@@ -368,6 +374,7 @@ op(
     _scatter_reduce_rule,
     "index",
     sig="input: T, dim: int, index: T, src: T, reduce: str, *, include_self: bool = True",
+    indices=Indices(),
     variants="fmi",
     samples=_scatter_reduce_samples,
 )

@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import dtypes
 from ..op import Op
-from ..tape import constant, record
+from ..tape import constant, known_array, record
 from ..tape.tape import VALUES
 from ..tape.trace import SCALARS
 from .tensor import Tensor, value_of, wrap
@@ -114,6 +114,15 @@ def check_kinds(op: Op, args, first: int = 1) -> None:
         wanted = ", ".join(f"{_WORDS.get(b.kind, 'Tensor')} {b.name}" for b in arrays[1 - first :])
         refuse_together(name, args[1 - first :], wanted)
     refuse_argument(name, a.name, position, given)
+
+
+def check_indices(op: Op, x, index, dim: int | None = None) -> None:
+    """That an index is in range, if its numbers lie on the host; looking at others would make a run."""
+    if not isinstance(index, Tensor) or not isinstance(x, Tensor):
+        return
+    numbers = known_array(value_of(index))
+    if numbers.__class__ is np.ndarray and numbers.size and numbers.dtype.kind in "iu":
+        op.indices.check(numbers, value_of(x).spec.shape, dim)
 
 
 def call_given(op: Op, args, params: dict | None = None):

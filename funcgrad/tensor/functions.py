@@ -465,6 +465,8 @@ def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=No
 @composite("fm")
 def bincount(input, weights=None, minlength=0):
     """How often each number occurs. Makes a run, to know the largest."""
+    if input.numel() and input.min().item() < 0:
+        raise RuntimeError("bincount only supports 1-d non-negative integral inputs.")
     n = builtins.max(int(input.max().item()) + 1 if input.numel() else 0, minlength)
     return call(ROW["bincount"], (input, weights), {"minlength": n})
 
@@ -488,7 +490,10 @@ def repeat_interleave(input, repeats=None, dim=None, *, output_size=None):
         return repeat_interleave(NAMES["torch"]["arange"](input.numel()), input)
     from .interop import host
 
-    index = np.repeat(np.arange(len(repeats)), host(repeats.detach()))
+    counts = host(repeats.detach())
+    if counts.size and counts.min() < 0:
+        raise RuntimeError("repeats can not be negative")
+    index = np.repeat(np.arange(len(repeats)), counts)
     return NAMES["torch"]["index_select"](input.reshape(-1) if dim is None else input, dim or 0, tensor(index))
 
 

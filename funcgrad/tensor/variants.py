@@ -27,7 +27,15 @@ from .alias import (
     write,
     write_fresh,
 )
-from .call import call, call_given, call_method, check_kinds, operands, refuse_argument
+from .call import (
+    call,
+    call_given,
+    call_method,
+    check_indices,
+    check_kinds,
+    operands,
+    refuse_argument,
+)
 from .hot import MAKE, RENAME, body, compiled, function
 from .refusals import LEAF, OVERLAP, REPEATED
 from .storage import layout, repeats
@@ -212,7 +220,7 @@ def into(out, result, name: str, casts: bool = True, inputs: tuple = ()):
 
 _CONVERT = {"ints": "_ints({})", "int": "_int({})", "float": "_float({})", "bool": "_bool({})", "any": "_any({})"}
 _SCOPE = {
-    "_bool": _bool, "_call": call, "_call_given": call_given, "_call_method": call_method,
+    "_bool": _bool, "_call": call, "_call_given": call_given, "_call_method": call_method, "_check": check_indices,
     "_float": _float, "_inplace": _inplace, "_int": _int, "_ints": _ints, "_any": _any,
     "_into": into, "_reshape_in_place": _reshape_in_place, "_sizes": _sizes,
     "_tensors": _tensors, "_view": _view, "_write": write,
@@ -263,6 +271,9 @@ def _source(op: Op, form: str) -> str:
     tail = f"({''.join(x + ', ' for x in arrays)}), {{{', '.join(f'{n!r}: {x}' for n, x in params)}}}"
     suffix = "_" if form == "i" else ""
     text = f"def {op.name}{suffix}({head}):\n"
+    if op.indices is not None:
+        dim = ", dim" if any(a.name == "dim" for a in args) else ""
+        text += f"    _check(op, {first}, {op.indices.name}{dim})\n"
     kinds = [(x, a.kind) for x, a in zip(arrays, op.sig.arrays, strict=True)]
     if form == "i":
         if op.family == "view":

@@ -5,10 +5,12 @@ Knows the functions of `alias`. Must not know the tape.
 
 from __future__ import annotations
 
+import warnings
+
 from ..op import REGISTRY as ROW
 from ..tape import local, record
 from .alias import check_writable, leave, put, replace_data, share_data
-from .call import call, operand, refuse_together
+from .call import call, check_indices, operand, refuse_together
 from .storage import Version, detached, family_of, view_cut
 from .tensor import Size, Tensor, c_name, seen, set_requires_grad, value_of, wrap
 from .variants import METHODS, NAMES, _sizes, composite, takes_same_out
@@ -83,14 +85,28 @@ _scatter, _scatter_in_place = NAMES["torch"]["scatter"], METHODS["scatter_"]
 @composite("fm")
 @takes_same_out
 def scatter(input, dim, index, src=None, *, value=None, reduce=None, out=None):
-    """`input` with `src`, or one number, at the places along `dim` that `index` names."""
+    """`input` with `src`, or one number, at the places along `dim` that `index` names; added or multiplied to what is
+    there with `reduce="add"` or `"multiply"`."""
     src = value if src is None else src
-    if reduce is not None:
-        raise NotImplementedError("scatter: reduce=; use scatter_reduce")
-    if isinstance(src, Tensor):
-        return _scatter(input, dim, index, src)
     if src is None or isinstance(src, str | list | tuple | dict):
         refuse_together("scatter", (input, dim, index, src), "Tensor input, int dim, Tensor index, Tensor src")
+    if reduce is not None:
+        if reduce not in ("add", "multiply"):
+            raise RuntimeError("reduce argument must be either add or multiply.")
+        if isinstance(src, Tensor):
+            warnings.warn(
+                "The reduce argument of torch.scatter with Tensor src is deprecated and will be removed in a future "
+                "PyTorch release. Use torch.scatter_reduce instead for more reduction options.",
+                UserWarning,
+                stacklevel=2,
+            )
+        else:
+            src = input.new_full(index.shape, src)
+        name, how = ("scatter_add", {}) if reduce == "add" else ("scatter_reduce", {"reduce": "prod"})
+        return NAMES["torch"][name](input, dim, index, src, **how)
+    if isinstance(src, Tensor):
+        return _scatter(input, dim, index, src)
+    check_indices(ROW["scatter_value"], input, index, dim)
     return call(ROW["scatter_value"], (input, index, src), {"dim": dim})
 
 
