@@ -3,6 +3,7 @@
 import asyncio
 import warnings
 
+import jax
 import numpy as np
 import pytest
 
@@ -491,3 +492,54 @@ def test_complex_gradients_are_conjugate():
     z.grad = None
     z.abs().sum().backward()
     np.testing.assert_allclose(z.grad.tolist(), [(1 + 2j) / np.sqrt(5)], rtol=1e-6)
+
+
+@pytest.mark.parametrize("f", [lambda x: x // 2, lambda x: torch.heaviside(x, x)])
+def test_what_has_no_derivative_is_recorded_and_looked_at(f):
+    """Only a backward through it raises, and at its own line."""
+    x = torch.tensor([1.0, 5.0], requires_grad=True)
+    y = f(x)
+    assert y.requires_grad and y.tolist() == f(x.detach()).tolist()
+    z = (y * x).sum()
+    with pytest.raises(RuntimeError, match="derivative for aten::.* is not implemented"):
+        z.backward()
+    assert x.grad is None and z.item() == (y * x).sum().item()
+
+
+@pytest.mark.parametrize("f", [torch.special.gammainc, torch.special.gammaincc, torch.special.zeta])
+def test_what_has_no_derivative_by_its_first_argument(f):
+    a, x = torch.tensor([1.5, 2.0], requires_grad=True), torch.tensor([0.5, 3.0], requires_grad=True)
+    y = f(a, x)
+    assert y.tolist() == f(a.detach(), x.detach()).tolist()
+    with pytest.raises(NotImplementedError, match="the derivative for '.*' is not implemented"):
+        y.sum().backward()
+    (g,) = torch.autograd.grad(f(a.detach(), x).sum(), x)
+    with pytest.raises(NotImplementedError, match="the derivative for"):
+        torch.func.jvp(f, (a.detach(), x.detach()), (a.detach(), x.detach()))
+    pure = torch.func.to_jax(f)
+    raw = a.detach().numpy(), x.detach().numpy()
+    with pytest.raises(NotImplementedError, match="the derivative for"):
+        jax.grad(lambda a: pure(a, raw[1]).sum())(raw[0])
+    assert jax.grad(lambda x: pure(raw[0], x).sum())(raw[1]).tolist() == pytest.approx(g.tolist())
+
+
+def test_memory_under_a_view_whose_base_is_gone():
+    """Elements that `expand` shows several times are one place still, for who writes to a part of them."""
+    base = torch.arange(3.0).requires_grad_() * 1
+    wide = base.expand(2, 3)
+    del base
+    wide[::2].mul_(5.0)
+    assert wide.tolist() == [[0.0, 5.0, 10.0]] * 2
+    wide.sum().backward()
+
+
+def test_set_has_no_derivative():
+    source, t = torch.ones(3, requires_grad=True), torch.zeros(2)
+    t.set_(source)
+    assert t.requires_grad and not t.is_leaf and t.grad_fn.name() == "torch::autograd::NotImplemented" and t.tolist() == [1.0] * 3
+    with pytest.raises(RuntimeError, match="derivative for set_ is not implemented"):
+        t.sum().backward()
+    with torch.no_grad():
+        other = torch.zeros(2)
+        other.set_(source)
+    assert not other.requires_grad

@@ -58,6 +58,7 @@ class Dual(Lifted):
             needs = tuple(need and i in read for i, need in enumerate(needs))
         if op.rule is None or not any(needs) or not any(y.spec.dtype.differentiable for y in ys):
             return out
+        op.check_derivable(needs)
         dtype = promoted(op, primals, params)
         tangents = [a.tangent if need else None for a, need in zip(args, needs, strict=True)]
         pushed = iter(

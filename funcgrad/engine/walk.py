@@ -114,6 +114,7 @@ def _step(side: Side, t, gs: list, task: GraphTask) -> None:
         wants = _of_those(t, gs, arg_specs, wants)
     if not any(wants):
         return
+    t.op.check_derivable(wants)
     attached = side.tape.attached.get(t.first)
     if attached is None and not anomaly.state.enabled:
         cotangents = _rule(side, t, gs, arg_specs, wants, task)

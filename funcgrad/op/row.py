@@ -55,6 +55,7 @@ class Op:
         "sig",
         "skip",
         "tangent",
+        "underivable",
         "variants",
         "where",
         "write",
@@ -84,6 +85,8 @@ class Op:
         # its results want a gradient only if an input that they depend on does (a rule gets more than it reads)
         self.exact: bool = over.pop("exact", False)
         self.masked: bool = over.pop("masked", False)  # and not by way of a comparison
+        # arguments by which PyTorch lets one record, but not differentiate: what it raises, by their positions
+        self.underivable: dict[int, Exception] = over.pop("underivable", {})
         self.skip: str | None = over.pop("skip", None)  # why a property test leaves this row out
         # the operators made from this one, when first asked for: see `derive`, `tangent`, `batch`
         self.backward: Op | None = None
@@ -98,6 +101,12 @@ class Op:
         self.rule = rule.bind(forward) if hasattr(rule, "bind") else rule
         if self.rule is not None and self.own_rule and self.rule.__code__.co_varnames[:2] != ("g", "y"):
             raise TypeError(f"op {name!r}: a rule's arguments are g, y, then the inputs")
+
+    def check_derivable(self, wants) -> None:
+        """That none of the arguments that want a gradient is one by which there is none."""
+        for i, error in self.underivable.items():
+            if wants[i]:
+                raise error.with_traceback(None)
 
     @property
     def differentiable(self) -> bool:

@@ -12,7 +12,7 @@ from jax import lax
 
 from ..dtypes import BOOL, COMPLEX, FLOAT, INT, from_np, get_default_dtype
 from ..op import op, sample
-from .pointwise import even, is_complex, kernel, no_second, refuse, spread
+from .pointwise import even, is_complex, kernel, none_for_any, refuse, spread
 
 
 def _real(name, f):
@@ -266,5 +266,6 @@ op("nan_to_num", _nan_to_num, lambda g, y, x, **_: jnp.where(jnp.isfinite(x), g,
    samples=lambda: [sample((3, 4)), sample(np.array([1.0, np.nan, np.inf, -np.inf])),
                     sample(np.array([1.0, np.nan, np.inf, -np.inf]), nan=1.0, posinf=2.0)])  # fmt: skip
 op("heaviside", refuse(RuntimeError, "heaviside is not yet implemented for complex tensors.", COMPLEX, _heaviside),
-   no_second("heaviside"), "binary", sig="input: T, values: T", casts=False, promote=None, infer=None,
+   none_for_any, "binary", sig="input: T, values: T", casts=False, promote=None, infer=None,
+   underivable=dict.fromkeys((0, 1), RuntimeError("derivative for aten::heaviside is not implemented")),
    node="torch::autograd::NotImplemented", skip="PyTorch has no derivative: the rule refuses")  # fmt: skip

@@ -83,13 +83,9 @@ def is_complex(x):
     return jnp.issubdtype(x.dtype, jnp.complexfloating)
 
 
-def no_second(name):
-    """A rule for what PyTorch lets you record but not differentiate."""
-
-    def rule(g, y, *arrays, **params):
-        raise RuntimeError(f"derivative for aten::{name} is not implemented")
-
-    return rule
+def none_for_any(g, y, *arrays, **params):
+    """The rule of a row that is `underivable` by all of its arguments, for those who come by JAX."""
+    raise RuntimeError("PyTorch has no derivative here")
 
 
 def flat(g, y, *arrays, **params):
@@ -227,7 +223,8 @@ op("mul", _mul, lambda g, y, a, b: (g * b, g * a), "binary", aliases=("multiply"
 op("div", _div, _div_rule, "binary", sig="input: TS, other: TS, *, rounding_mode: str = None", infer=None,
    node=lambda p: "DivBackward0" if p.get("rounding_mode") is None else "DivBackward2",
    domain=(1, 3), samples=_modes, aliases=("divide", "true_divide"))  # fmt: skip
-op("floor_divide", _ROUNDED["floor"], no_second("floor_divide"), "binary", infer=None, domain=(1, 3),
+op("floor_divide", _ROUNDED["floor"], none_for_any, "binary", infer=None, domain=(1, 3),
+   underivable=dict.fromkeys((0, 1), RuntimeError("derivative for aten::floor_divide is not implemented")),
    node="torch::autograd::NotImplemented", skip="PyTorch has no derivative: the rule refuses")  # fmt: skip
 # PyTorch numbers these nodes by overload; these are the ones of a scalar divisor
 op("remainder", kernel("remainder_cpu", _remainder, INT, FLOAT),

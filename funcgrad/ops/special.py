@@ -138,15 +138,8 @@ def _gamma_density(g, a, x):
     return g * lax.exp((a - 1) * lax.log(x) - x - lax.lgamma(a))
 
 
-class _NotImplemented:
-    """A cotangent PyTorch has not: raises when the engine comes to use it, so not where none is needed."""
-
-    def __init__(self, name):
-        self.name = name
-
-    @property
-    def dtype(self):
-        raise NotImplementedError(f"the derivative for '{self.name}' is not implemented.")
+def _by_first(name: str) -> dict:
+    return {0: NotImplementedError(f"the derivative for '{name}' is not implemented.")}
 
 
 def _whole(*shape):
@@ -164,16 +157,17 @@ special("mvlgamma", _mvlgamma, lambda g, y, x, p: g * sum(_digamma(x - j / 2) fo
         samples=lambda: [sample((3, 4), p=p) for p in (1, 2, 4)])  # fmt: skip
 # PyTorch has no derivative by the first argument (N2 in its messages)
 special("igamma", _igamma,
-        lambda g, y, a, x: (_NotImplemented("igamma: input"), _gamma_density(g, a, x)), "binary",
-        sig="input: T, other: T", domain=(0.5, inf),
+        lambda g, y, a, x: (None, _gamma_density(g, a, x)), "binary",
+        sig="input: T, other: T", domain=(0.5, inf), underivable=_by_first("igamma: input"),
         samples=lambda: [sample(_whole(3, 1), (3, 4)), sample(_whole(2), (2,))])  # fmt: skip
 special("igammac", _igammac,
-        lambda g, y, a, x: (_NotImplemented("igammac: input"), -_gamma_density(g, a, x)), "binary",
-        sig="input: T, other: T", domain=(0.5, inf),
+        lambda g, y, a, x: (None, -_gamma_density(g, a, x)), "binary",
+        sig="input: T, other: T", domain=(0.5, inf), underivable=_by_first("igammac: input"),
         samples=lambda: [sample(_whole(3, 1), (3, 4)), sample(_whole(2), (2,))])  # fmt: skip
 special("zeta", _zeta,
-        lambda g, y, x, q: (_NotImplemented("zeta"), g * (-x * _zeta(x + 1, q))), "binary_float",
+        lambda g, y, x, q: (None, g * (-x * _zeta(x + 1, q))), "binary_float",
         where="special", variants="f", domain=(1.5, inf), node="SpecialZetaBackward0",
+        underivable=_by_first("zeta"),
         samples=lambda: [sample(2.5, (3, 4)), sample(_whole(3) + 1, (3,))])  # fmt: skip
 
 

@@ -104,6 +104,7 @@ def _push(t: Trace, env: dict, tenv: dict) -> dict:
     needs = tuple(a in tenv for a in t.args)
     if t.op.rule is None or not outs or not any(needs):
         return {}
+    t.op.check_derivable(needs)
     pushed = tangent_op(t.op).forward(
         *(tenv.get(a) for a in t.args),
         *(env[s] for s in t.outs),

@@ -43,7 +43,12 @@ def _trace_rule(t: Trace, arg_specs: tuple):
     gs = [s.struct if s.dtype.differentiable else None for s in t.specs]
     ys = [s.struct for s in t.specs]
     xs = [None if s is None else s.struct for s in arg_specs]
-    used = uses(backward_op(t.op), (t.specs, arg_specs, t.wants), [*gs, *ys, *xs], backward_params(t))
+    params = backward_params(t)
+    if t.op.underivable:  # what the others need
+        params["needs"] = tuple(need and i not in t.op.underivable for i, need in enumerate(params["needs"]))
+        if not any(params["needs"]):
+            return (), ()
+    used = uses(backward_op(t.op), (t.specs, arg_specs, t.wants), [*gs, *ys, *xs], params)
     n = len(gs)
     return (
         tuple(i - n for i in sorted(used) if n <= i < 2 * n),

@@ -14,7 +14,7 @@ from ..op import REGISTRY, Op
 from ..tape import LeafValue, Value, become_leaf, local, record
 from . import strides
 from .refusals import CUSTOM, INFERENCE, LEAF, MULTI, NO_GRAD, OVERLAP
-from .slices import write_through
+from .slices import cut, write_through
 from .storage import (
     Cut,
     Family,
@@ -23,6 +23,7 @@ from .storage import (
     as_named_view,
     detached,
     family_of,
+    in_mode,
     layout,
     move_keeper,
     name,
@@ -97,11 +98,22 @@ def _joined(base: Tensor) -> Family:
         storage.main.hold()
         family.hold()
     if family.current() is None:  # the base is gone, and nobody else saw it: the memory is counted from here
-        s, family.strides = layout(base)
-        family.base, family.spec, base._cut.steps = value_of(base), s, ()
+        s, have = layout(base)
+        once, again = _unrepeated(s.shape, have)
+        family.base = in_mode(True, cut, value_of(base), once)
+        family.spec, family.strides = family.base.spec.plain, have
+        base._cut.steps = again
         family.holding = family.counted = True
     family.see()
     return family
+
+
+def _unrepeated(shape: tuple[int, ...], have: tuple[int, ...]) -> tuple[tuple, tuple]:
+    """The steps from what `expand` made to the memory under it, in which each element is once, and the steps back."""
+    dims = [d for d, (n, stride) in enumerate(zip(shape, have, strict=True)) if stride == 0 and n > 1]
+    narrow, expand = REGISTRY["narrow"], REGISTRY["expand"]
+    once = tuple([(narrow, {"dim": d, "start": 0, "length": 1}, (), None) for d in dims])
+    return once, ((expand, {"size": shape}, (), None),) if dims else ()
 
 
 def _other(m: Tensor | None, t: Tensor) -> bool:

@@ -269,9 +269,16 @@ def type(self, dtype=None):
     return to(self, dtype)
 
 
+def _tensor(name: str, other) -> Tensor:
+    """`other`, which the method of that name takes: a Tensor."""
+    if not isinstance(other, Tensor):
+        refuse_argument(name, "other", 1, other)
+    return other
+
+
 @composite("m")
 def type_as(self, other):
-    return to(self, other.dtype)
+    return to(self, _tensor("type_as", other).dtype)
 
 
 _real, _conj = NAMES["torch"]["real"], NAMES["torch"]["conj"]
@@ -320,17 +327,17 @@ def is_contiguous(self, memory_format=None) -> bool:
 
 @composite("m")
 def view_as(self, other):
-    return self.view(other.shape)
+    return self.view(_tensor("view_as", other).shape)
 
 
 @composite("m")
 def reshape_as(self, other):
-    return self.reshape(other.shape)
+    return self.reshape(_tensor("reshape_as", other).shape)
 
 
 @composite("m")
 def expand_as(self, other):
-    return self.expand(other.shape)
+    return self.expand(_tensor("expand_as", other).shape)
 
 
 _flatten, _narrow = NAMES["torch"]["flatten"], NAMES["torch"]["narrow"]

@@ -271,20 +271,20 @@ def as_view(base: Value, found: Cut) -> Value:
     """What a view shows of `base`, with its history whatever the mode."""
     if found.family.counted and not found.steps:
         return as_named_view(base, found)
-    return _in_mode(True, cut, base, found.steps)
+    return in_mode(True, cut, base, found.steps)
 
 
 def as_named_view(v: Value, found: Cut) -> Value:
     """`v` itself, which a view shows whose base is gone."""
-    return _in_mode(True, named_view, v, found.steps or found.taken)
+    return in_mode(True, named_view, v, found.steps or found.taken)
 
 
 def plainly(f, *args) -> Value:
     """`f` of Values, without history."""
-    return _in_mode(False, f, *args)
+    return in_mode(False, f, *args)
 
 
-def _in_mode(grad: bool, f, *args) -> Value:
+def in_mode(grad: bool, f, *args) -> Value:
     mode = local.grad
     set_grad(grad)
     try:
@@ -299,7 +299,7 @@ def renewed(old: Value | None, v: Value) -> Value:
         return v
     if old.__class__ is LeafValue:
         return as_leaf(v, old.owner)
-    return _in_mode(True, record, REGISTRY["with_data"], (old, v))
+    return in_mode(True, record, REGISTRY["with_data"], (old, v))
 
 
 def name(t: Tensor, v: Value) -> None:

@@ -8,10 +8,11 @@ from __future__ import annotations
 import warnings
 
 from ..op import REGISTRY as ROW
+from ..op import Op
 from ..tape import local, record
 from .alias import check_writable, leave, put, replace_data, share_data
 from .call import call, check_indices, operand, refuse_together
-from .storage import Version, detached, family_of, view_cut
+from .storage import Version, detached, family_of, name, view_cut
 from .tensor import Size, Tensor, c_name, seen, set_requires_grad, value_of, wrap
 from .variants import METHODS, NAMES, _sizes, composite, takes_same_out
 
@@ -131,9 +132,19 @@ def set_(self, source):
         raise RuntimeError(
             f"Could not set tensor of type {c_name(source.dtype)} to a tensor of type {c_name(self.dtype)}"
         )
+    wanting, old = local.grad and (self.requires_grad or source.requires_grad), value_of(self)
     replace_data(self, source)
+    if wanting:
+        name(self, record(_SET, (value_of(source), old)))
     family_of(self).version.n += 1
     return self
+
+
+_SET = Op(
+    "set_", lambda source, old: source, lambda g, y, source, old: (g, None), "internal",
+    underivable=dict.fromkeys((0, 1), RuntimeError("derivative for set_ is not implemented")),
+    node="torch::autograd::NotImplemented",
+)  # fmt: skip
 
 
 @composite("m")
