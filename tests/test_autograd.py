@@ -533,6 +533,17 @@ def test_memory_under_a_view_whose_base_is_gone():
     wide.sum().backward()
 
 
+def test_reshaped_in_place_without_gradients():
+    """Under no_grad what has a history is reshaped, and gradients come back to the shape it had."""
+    x = torch.ones(2, 3, requires_grad=True)
+    y = x * 2
+    with torch.no_grad():
+        y.t_().unsqueeze_(0)
+    assert y.shape == (1, 3, 2) and y.requires_grad
+    (y * torch.arange(6.0).reshape(1, 3, 2)).sum().backward()
+    assert x.grad.tolist() == [[0.0, 4.0, 8.0], [2.0, 6.0, 10.0]]
+
+
 def test_set_has_no_derivative():
     source, t = torch.ones(3, requires_grad=True), torch.zeros(2)
     t.set_(source)

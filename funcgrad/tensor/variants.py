@@ -38,7 +38,8 @@ from .call import (
 )
 from .hot import MAKE, RENAME, body, compiled, function
 from .refusals import LEAF, OVERLAP, REPEATED
-from .storage import layout, repeats
+from .storage import in_mode, layout, repeats
+from .storage import name as rename
 from .tensor import Tensor, c_name, value_of
 
 NAMES: dict[str, dict] = {"torch": {}, "F": {}, "linalg": {}, "special": {}, "fft": {}}
@@ -150,8 +151,15 @@ def _reshape_in_place(op, self, args, params):
     """`squeeze_` and its like: the same name for another view of the same memory."""
     if local.grad and value_of(self).leaf is not None:
         raise RuntimeError(LEAF)
-    v = value_of(call(_in_place_twin(op), args, params))
-    return put(self, v) if self._storage is None else reshaped_in_place(self, op, params, v)
+    kept = value_of(self).spec.needs and not local.grad and value_of(self).leaf is None
+    v = in_mode(local.grad or kept, lambda: value_of(call(_in_place_twin(op), args, params)))
+    if self._storage is not None:
+        return reshaped_in_place(self, op, params, v)
+    if kept:  # under no_grad, too, a gradient has to come to the shape that its history has
+        self._bumps += 1
+        rename(self, v)
+        return self
+    return put(self, v)
 
 
 _twins: dict[Op, Op] = {}

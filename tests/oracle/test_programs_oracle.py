@@ -10,14 +10,12 @@ PROGRAMS, JOBS = 2000, 2
 # Programs that are known to disagree, and why. One that no longer does must be taken out.
 KNOWN = {
     52: "`out=` of a tensor whose memory PyTorch cannot resize because NumPy shares it; here nothing is shared",
-    227: "`unsqueeze_` under no_grad of what has a history is refused here",
+    227: "`unsqueeze_` under no_grad is in the history here, so that gradients come to the shape before it",
     333: "`out=` that resizes a tensor others were made from warns differently",
     419: "a reshape of a gradient that PyTorch copies is a view here",
     1001: "a retained gradient that has a graph loses it when a backward without one adds to it",
     1440: "a write through a reshape of an expanded tensor is not refused",
-    1455: "`view_as` of a number raises another error",
     1591: "a write through a reshape of an expanded tensor is not refused",
-    1844: "`set_` on a tensor with a history drops it here",
 }
 
 

@@ -9,13 +9,11 @@ import funcgrad
 from funcgrad.op import REGISTRY, draw
 
 HARMLESS = "memory that is read may be written to: Values never change, and the result is right"
-CLIPPED = "what an index holds is not looked at until the program runs, and then it is clipped"
 SLOT = "a slot of a C type refuses another `self`; here it is a function"
 FIXED = "memory that cannot be resized is not told from other memory"
 DIFFERENT = {
     "kthvalue 0": HARMLESS, "masked_select 1": HARMLESS, "masked_select 2": HARMLESS, "gather 6": HARMLESS,
     "gather 7": HARMLESS, "take 1": HARMLESS, "take 2": HARMLESS, "cat 6": HARMLESS,
-    "gather 4": CLIPPED, "scatter 3": CLIPPED, "scatter_add 3": CLIPPED,
     "narrow_copy 1": "PyTorch comes upon an assertion of its own; here it is the IndexError of `narrow`",
     **{f"__r{name}__ {i}": SLOT for name in ("add", "mul", "and", "or", "xor") for i in (0, 1)},
 }  # fmt: skip
