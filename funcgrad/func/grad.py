@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from operator import attrgetter
 
 from ..engine import enable_grad, fresh_values, taking
 from ..tensor import Tensor
@@ -110,15 +111,16 @@ def _fresh_args(args: tuple, numbers: tuple):
     new, inputs, trees, outer = list(args), [], [], False
     for n in numbers:
         tree = Tree(args[n])
-        values = []
         for t in tree.chosen:
             if not isinstance(t, Tensor):
                 raise ValueError(f"Thing passed to transform API must be Tensor, got {type(t)}")
-            v = value_of(t) if tree.others is None else detached(value_of(t))
-            if not v.spec.dtype.differentiable:
-                raise RuntimeError("only Tensors of floating point dtype can require gradients")
-            outer = outer or v.spec.needs
-            values.append(v)
+        values = list(map(value_of, tree.chosen))
+        if tree.others is not None:
+            values = list(map(detached, values))
+        specs = set(map(attrgetter("spec"), values))
+        if not all([s.dtype.differentiable for s in specs]):
+            raise RuntimeError("only Tensors of floating point dtype can require gradients")
+        outer = outer or any([s.needs for s in specs])
         made = list(map(wrap, fresh_values(values)))
         inputs += made
         trees.append(tree)

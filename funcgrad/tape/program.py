@@ -22,7 +22,7 @@ from .numbers import Numbers
 from .stats import stats
 from .stretches import InPieces, cut
 from .trace import INPUT, LEAF, VARIED, Trace, specs_of
-from .value import Value
+from .value import moved
 
 # what XLA is told for every program; tests that compile thousands of tiny ones ask for little effort here
 compiler_options: dict[str, object] = {}
@@ -52,16 +52,6 @@ class Program:
             args.append(n.vector([scalars[s] for s in n.slots]))
         with dtypes.x64():
             return self.call(*args)
-
-
-def moved(v: Value):
-    """An array on the host, moved to the device for good when it is used a second time (moving costs 30 us by itself,
-    2 us as an argument of the call; beside a GPU it is 100 and 150)."""
-    if hasattr(v, "seen"):
-        with dtypes.x64():
-            v.array = jax.device_put(v.array)
-    v.seen = True
-    return v.array
 
 
 def needed_steps(trace: Trace, outputs) -> tuple[list[Trace], list[tuple]]:
