@@ -45,6 +45,7 @@ class group:
     WORLD: str | None = None
 
 
+_world = group  # by a name that no argument has
 _backend = ""
 
 
@@ -97,10 +98,10 @@ def init_process_group(backend: str | None = None, init_method: str | None = Non
 def destroy_process_group(group=None) -> None:
     """There is no group any more."""
     _there()
-    globals()["group"].WORLD = None
+    _world.WORLD = None
 
 
-def _there(member=None) -> None:
+def _there() -> None:
     if not is_initialized():
         raise ValueError("Default process group has not been initialized, please make sure to call init_process_group.")
 
