@@ -1,7 +1,9 @@
 """Autograd as a PyTorch user meets it: backward, grad, modes, hooks, the graph."""
 
 import asyncio
+import gc
 import warnings
+import weakref
 
 import jax
 import numpy as np
@@ -554,3 +556,20 @@ def test_set_has_no_derivative():
         other = torch.zeros(2)
         other.set_(source)
     assert not other.requires_grad
+
+
+def test_a_refusal_keeps_nothing_alive():
+    """What is raised again and again is a new error each time, without the frames of the last."""
+    x = torch.ones(2, requires_grad=True)
+    gone = weakref.ref(x)
+    with pytest.raises(RuntimeError, match="derivative for aten::floor_divide"):
+        (x // 2).sum().backward()
+    del x
+    gc.collect()
+    assert gone() is None
+
+
+def test_counting_makes_one_run():
+    x = torch.tensor([0, 2, 2]) * 1
+    before = stats.runs
+    assert torch.bincount(x).shape == (3,) and stats.runs == before + 1

@@ -177,3 +177,15 @@ def test_entry_points_of_a_folder(tmp_path):
 def test_arguments_and_version(program):
     text = "import sys, torch\nprint(torch.__version__, sys.argv[1:])"
     assert program(text, "--epochs", "3") == f"{torch.shim.PYTORCH} ['--epochs', '3']\n"
+
+
+def test_trees():
+    tree = {"a": [torch.ones(2), None], "b": (1, "x")}
+    from funcgrad.utils import _pytree
+
+    leaves, structure = _pytree.tree_flatten(tree)
+    assert leaves[1:] == [None, 1, "x"] and _pytree.tree_unflatten(leaves, structure) == tree
+    assert _pytree.tree_map(lambda x: x is None, tree)["a"] == [False, True]
+    assert _pytree.tree_map(len, tree, is_leaf=lambda x: isinstance(x, list | tuple)) == {"a": 2, "b": 2}
+    assert _pytree.tree_map_only(int, lambda x: x + 1, tree)["b"] == (2, "x")
+    assert _pytree.tree_any(lambda x: x == "x", tree["b"]) and not _pytree.tree_all(lambda x: x == "x", tree["b"])

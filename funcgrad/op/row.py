@@ -106,7 +106,7 @@ class Op:
         """That none of the arguments that want a gradient is one by which there is none."""
         for i, error in self.underivable.items():
             if wants[i]:
-                raise error.with_traceback(None)
+                raise type(error)(*error.args)  # one of its own: a raised one holds the frames it came through
 
     @property
     def differentiable(self) -> bool:

@@ -84,7 +84,7 @@ def is_complex(x):
 
 
 def none_for_any(g, y, *arrays, **params):
-    """The rule of a row that is `underivable` by all of its arguments, for those who come by JAX."""
+    """The rule of a row that is `underivable` by all of its arguments: who wants a gradient is told before."""
     raise RuntimeError("PyTorch has no derivative here")
 
 

@@ -472,9 +472,12 @@ def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=No
 @composite("fm")
 def bincount(input, weights=None, minlength=0):
     """How often each number occurs. Makes a run, to know the largest."""
-    if input.numel() and input.min().item() < 0:
-        raise RuntimeError("bincount only supports 1-d non-negative integral inputs.")
-    n = builtins.max(int(input.max().item()) + 1 if input.numel() else 0, minlength)
+    n = minlength
+    if input.numel():
+        low, high = input.min(), input.max()  # known by one run
+        if low.item() < 0:
+            raise RuntimeError("bincount only supports 1-d non-negative integral inputs.")
+        n = builtins.max(int(high.item()) + 1, n)
     return call(ROW["bincount"], (input, weights), {"minlength": n})
 
 

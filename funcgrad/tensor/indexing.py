@@ -14,6 +14,7 @@ import numpy as np
 
 from .. import dtypes
 from ..op import REGISTRY
+from ..op.checks import Indices
 from ..ops.getitem import getitem_node, getitem_window
 from ..tape import force, known_array, record
 from .alias import check_writable, make_view, put, write
@@ -146,10 +147,10 @@ def _check_bounds(a: Tensor, dim: int, shape) -> None:
         raise IndexError(f"too many indices for tensor of dimension {len(shape)}")
     array = known_array(value_of(a))
     if array.__class__ is np.ndarray and array.size:
-        low, high, n = array.min(), array.max(), shape[dim]
-        if high >= n or low < -n:
-            wrong = high if high >= n else low
-            raise IndexError(f"index {int(wrong)} is out of bounds for dimension {dim} with size {n}")
+        _FROM_EITHER_END.check(array, shape, dim)
+
+
+_FROM_EITHER_END = Indices(IndexError, negative=True)
 
 
 def pattern_of(arrays) -> tuple[str, ...]:

@@ -34,7 +34,8 @@ def sparse_coo_tensor(indices, values, size=None, *, dtype=None, device=None, pi
         )
     rest = tuple(values.shape[1:])
     if size is None:
-        size = (*[int(row.max()) + 1 if n else 0 for row in indices], *rest)
+        largest = indices.max(1).values.tolist() if n else [-1] * dims
+        size = (*[i + 1 for i in largest], *rest)
     if len(size) != dims + len(rest):
         raise RuntimeError(
             f"'len(size) == sparse_dim + dense_dim' is not satisfied: len(size) = {len(size)}, sparse_dim = {dims}, "

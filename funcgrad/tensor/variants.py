@@ -149,9 +149,10 @@ def _inplace(op, self, args, params):
 
 def _reshape_in_place(op, self, args, params):
     """`squeeze_` and its like: the same name for another view of the same memory."""
-    if local.grad and value_of(self).leaf is not None:
+    leaf = value_of(self).leaf is not None
+    if local.grad and leaf:
         raise RuntimeError(LEAF)
-    kept = value_of(self).spec.needs and not local.grad and value_of(self).leaf is None
+    kept = value_of(self).spec.needs and not local.grad and not leaf
     v = in_mode(local.grad or kept, lambda: value_of(call(_in_place_twin(op), args, params)))
     if self._storage is not None:
         return reshaped_in_place(self, op, params, v)
