@@ -7,6 +7,7 @@ that XLA compiled. `explain()` says what was recorded and why it compiled.
 import math as _math
 
 from . import (
+    _C,
     _dynamo,
     accelerator,
     amp,
@@ -25,9 +26,11 @@ from . import (
     linalg,
     mps,
     multiprocessing,
+    nested,
     nn,
     onnx,
     optim,
+    overrides,
     profiler,
     random,
     serialization,
@@ -101,8 +104,8 @@ short, int, long = int16, int32, int64
 cfloat, cdouble = complex64, complex128
 dtype = DType
 pi, e, inf, nan = _math.pi, _math.e, _math.inf, _math.nan
-strided, contiguous_format, preserve_format, channels_last = (
-    "torch.strided", "torch.contiguous_format", "torch.preserve_format", "torch.channels_last",
+strided, jagged, contiguous_format, preserve_format, channels_last = (
+    "torch.strided", "torch.jagged", "torch.contiguous_format", "torch.preserve_format", "torch.channels_last",
 )  # fmt: skip
 
 # every operator that is a function: one list, made from the tables

@@ -5,6 +5,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from . import _C as _C
 from . import _dynamo as _dynamo
 from . import accelerator as accelerator
 from . import amp as amp
@@ -26,11 +27,13 @@ from . import jit as jit
 from . import linalg as linalg
 from . import mps as mps
 from . import multiprocessing as multiprocessing
+from . import nested as nested
 from . import nn as nn
 from . import onnx as onnx
 from . import op as op
 from . import ops as ops
 from . import optim as optim
+from . import overrides as overrides
 from . import precision as precision
 from . import profiler as profiler
 from . import random as random
@@ -533,6 +536,7 @@ is_autocast_enabled: Any
 is_deterministic_algorithms_warn_only_enabled: Any
 is_grad_enabled: Any
 is_inference_mode_enabled: Any
+jagged: Any
 load: Any
 long: DType
 nan: Any

@@ -573,3 +573,17 @@ def test_counting_makes_one_run():
     x = torch.tensor([0, 2, 2]) * 1
     before = stats.runs
     assert torch.bincount(x).shape == (3,) and stats.runs == before + 1
+
+
+def test_a_leaf_that_is_a_view_stays_a_leaf_under_no_grad():
+    """Also when the memory's first name is gone."""
+    base = torch.ones(3)
+    for w in (base.view(3).requires_grad_(), torch.ones(3).view(3).requires_grad_()):
+        for _ in range(2):
+            (w * w).sum().backward()
+            with torch.no_grad():
+                w -= 0.25 * w.grad
+            assert w.is_leaf and w._is_view() and w.grad is not None
+            w.grad = None
+        assert w.tolist() == [0.25, 0.25, 0.25]
+    assert base.tolist() == [0.25, 0.25, 0.25]

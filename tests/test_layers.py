@@ -17,7 +17,7 @@ FLOORS = {
     "autograd": 6, "compile": 6, "distributed": 6, "draw": 6, "func": 6, "io": 6, "linalg": 6, "nn": 6, "optim": 6,
     "random": 6, "special": 6, "fft": 6, "array_api": 6, "utils": 6, "amp": 6, "distributions": 6, "shim": 6, "cuda": 6, "backends": 6,
     "accelerator": 6, "compiler": 6, "jit": 6, "multiprocessing": 6, "profiler": 6, "serialization": 6, "testing": 6, "mps": 6, "xpu": 6,
-    "hub": 6, "onnx": 6, "sparse": 6, "types": 6, "_dynamo": 6,
+    "hub": 6, "onnx": 6, "sparse": 6, "types": 6, "_dynamo": 6, "nested": 6, "overrides": 6, "_C": 6,
     "__init__": 7, "__main__": 7, "launch": 7, "bench": 7, "demo": 7, "stub": 7,
 }  # fmt: skip
 SHARED = (6, 7)  # floors whose parts may import each other

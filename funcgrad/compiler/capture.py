@@ -19,7 +19,7 @@ from ..tape import LeafValue, Value, local
 from ..tape.cache import vary
 from ..tape.plan import live_slots, plan_for
 from ..tensor import Tensor
-from ..tensor.tensor import value_of
+from ..tensor.tensor import held, value_of
 from .guards import Guards
 
 LOOKED = (
@@ -57,7 +57,7 @@ class Capture:
         for t in everything:
             if not issubclass(type(t), Tensor):
                 continue
-            v = getattr(t, "_value", None)
+            v = held(t)
             if v is not None and id(v) in sharing and getattr(v, "array", None) is not None:
                 t._value = v = _twin(v)
             sharing.add(id(v))
@@ -104,7 +104,7 @@ class Capture:
 
     def born(self, t: Tensor) -> None:
         """An optimiser's state begins with `t`, and is read as if it had been there before."""
-        self.before[t], self.bumps[t] = t._value, 0
+        self.before[t], self.bumps[t] = value_of(t), 0
 
     def called(self, module) -> None:
         self.guards.module(module)
@@ -125,7 +125,7 @@ class Capture:
     def roll_back(self) -> None:
         """Every Tensor that was there names what it named, every leaf has the gradient that it had."""
         for t, v in self.before.items():
-            if v is not None and getattr(t, "_value", None) is not v:
+            if v is not None and held(t) is not v:
                 t._value = v
             if t._storage is None:
                 t._bumps = self.bumps[t]

@@ -20,7 +20,7 @@ from ..op import REGISTRY
 from ..tape import RecompileWarning, fresh, local, record, run, spec, stats
 from ..tape.where import user_line
 from ..tensor import Tensor
-from ..tensor.tensor import value_of, wrap
+from ..tensor.tensor import held, value_of, wrap
 from .capture import LOOKED, Capture, NotReplayed
 from .guards import TooMuch
 from .variant import Variant
@@ -68,9 +68,9 @@ class Compiled:
         if local.tape.trace.parent is not None:
             _settle(())
         for t in given:
-            if not hasattr(t, "_value") or not hasattr(t._value, "array"):
+            if not hasattr(held(t), "array"):
                 _settle(given)
-        key = (others, local.tape.trace, tuple([t._value.spec for t in given]), _same(given))
+        key = (others, local.tape.trace, tuple([value_of(t).spec for t in given]), _same(given))
         for i, (for_, variant) in enumerate(self._variants):
             values = self._fits(variant, given) if for_ == key else None
             if values is not None:

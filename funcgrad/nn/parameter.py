@@ -13,6 +13,7 @@ from ..tensor.alias import share_data
 from ..tensor.create import empty
 from ..tensor.interop import __repr__ as tensor_repr
 from ..tensor.interop import flatten, unflatten
+from ..tensor.overrides import _disabled_torch_function_impl
 from ..tensor.storage import detached
 from ..tensor.tensor import new, seen, set_requires_grad, value_of
 
@@ -58,6 +59,8 @@ class Parameter(Tensor, metaclass=_Kind):
     Parameter containing:
     tensor([1., 1.], requires_grad=True)
     """
+
+    __torch_function__ = staticmethod(_disabled_torch_function_impl)
 
     def __new__(cls, data: Tensor | None = None, requires_grad: bool = True):
         return _named(cls, data, requires_grad)

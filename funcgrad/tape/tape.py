@@ -133,6 +133,7 @@ class _Local(threading.local):
     body   what records the body of a loop: no number is there, and what it closes over stands in; else None
     watch  callables (tape, step, arguments, Values made) that see every operation as it is recorded; one may return
            other Values to go on with
+    plain  whether no class of Tensors takes over what is done with its Tensors
     cast   None, or a callable (op, arguments) -> arguments, asked before an operation is recorded
     whole  what keeps this thread's tape whole until a function has been recorded, to replay it: no run is made
            meanwhile, its `look(Value)` refuses whoever asks for a number of before, and its `own(array)` hears of
@@ -142,6 +143,7 @@ class _Local(threading.local):
     def __init__(self):
         self.grad, self.scope, self.watch, self.cast = True, (), (), None
         self.traced: list | None = None
+        self.plain = False
         self.body = self.whole = None
         self.tape = Tape(root(_mode(self)))
 

@@ -32,7 +32,7 @@ from .storage import (
     repeats,
     view_cut,
 )
-from .tensor import Tensor, as_leaf, value_of, without_leaf
+from .tensor import Tensor, as_leaf, held, value_of, without_leaf
 
 # ---- making views ---------------------------------------------------------------------------------------
 
@@ -52,8 +52,9 @@ def make_view(base: Tensor, op: Op, params: dict, out: Tensor | tuple[Tensor, ..
     for i, t in enumerate(out) if several else ((None, out),):
         t._storage = family.storage
         t._cut = Cut(family, (*steps, (op, params, extra, i)), origin, (i or 0, op, params) if needs and grad else None)
-        if needs and not grad and t._value.__class__ is Value and t._value.spec.dtype.differentiable:
-            become_leaf(t._value, nowhere(t))
+        v = value_of(t)
+        if needs and not grad and v.__class__ is Value and v.spec.dtype.differentiable:
+            become_leaf(v, nowhere(t))
         family.add(t)
     return out
 
@@ -184,10 +185,10 @@ def wants_changed(t: Tensor, wanted: bool) -> None:
     family = family_of(t)
     if family is not None and family.root() is t:
         if family.holding:
-            family.base = t._value
+            family.base = value_of(t)
         for ref in family.members:
             m = ref()
-            v = None if m is None else getattr(m, "_value", None)
+            v = None if m is None else held(m)
             if v is None or m._cut.own or not v.spec.dtype.differentiable:
                 continue
             if wanted and not v.spec.needs:
@@ -256,9 +257,8 @@ _CAST = Op(
 
 def write_fresh(t: Tensor, v: Value) -> Tensor:
     """`write` of a Value recorded just now that nobody else holds: the path of every optimiser."""
-    try:
-        old = t._value
-    except AttributeError:
+    old = held(t)
+    if old is None:
         return write(t, v)
     if t._storage is not None:
         forget_dead(t)
@@ -286,7 +286,8 @@ def put(t: Tensor, v: Value) -> Tensor:
     steps = () if found is None else found.steps
     base = old if found is None else family.current()
     if base is None:  # nobody else can see this memory
-        v = as_named_view(v if local.grad else renewed(old, v), found)
+        leaf = old.__class__ is LeafValue and not local.grad
+        v = renewed(old, v) if leaf else as_named_view(v if local.grad else renewed(old, v), found)
         move_keeper(t, v, old)
         name(t, v)
         return t
@@ -326,7 +327,7 @@ def _tell_others(storage: Storage, writer: Family, steps: tuple, v: Value) -> No
             root = f.root()
             if not f.stale:
                 f.base, f.stale = f.current(), True
-            if root is not None and hasattr(root, "_value"):
+            if root is not None and held(root) is not None:
                 del root._value
             _stale(f, writer)
 
@@ -338,11 +339,12 @@ def _stale(family: Family, writer: Family) -> None:
         t = ref()
         if t is None:
             continue
-        if hasattr(t, "_value"):
+        v = held(t)
+        if v is not None:
             family.hold()
-            t._cut.kept = t._value if not seen and t._value.spec.needs else None
+            t._cut.kept = v if not seen and v.spec.needs else None
             if t._grad_keeper is not None:
-                t._grad_keeper.at = gradient_place(t._value)
+                t._grad_keeper.at = gradient_place(v)
             del t._value
         elif seen:
             t._cut.kept = None

@@ -51,6 +51,7 @@ def _with_alpha(name: str, aliases: tuple[str, ...] = ()):
         return scaled_in_place(self, other, alpha) if isinstance(other, Tensor) else in_place(self, other * alpha)
 
     function.__name__ = function.__qualname__ = name
+    method.__name__ = method.__qualname__ = f"{name}_"
     function.__doc__ = f"{name} of `input` and `alpha * other`, with broadcasting and promotion."
     for alias in aliases:
         METHODS[alias + "_"] = method

@@ -20,6 +20,7 @@ from ..tape import force, known_array, record
 from .alias import check_writable, make_view, put, write
 from .call import call, operand
 from .create import tensor
+from .overrides import overridable
 from .refusals import REPEATED
 from .storage import repeats
 from .tensor import Tensor, value_of
@@ -203,7 +204,7 @@ def _basic(t: Tensor, basic: tuple) -> Tensor:
     return t if all(b == _FULL or b == "ellipsis" for b in basic) else _view(t, basic)
 
 
-def getitem(t: Tensor, index) -> Tensor:
+def __getitem__(t: Tensor, index) -> Tensor:
     if index.__class__ is int:
         return _view(t, (("int", index),))
     basic, arrays = split(t, index, isinstance(index, tuple))
@@ -214,7 +215,7 @@ def getitem(t: Tensor, index) -> Tensor:
     return call(REGISTRY["index"], (view, *(a for _, a in found)), {"pattern": pattern_of(found)})
 
 
-def setitem(t: Tensor, index, value) -> None:
+def __setitem__(t: Tensor, index, value) -> None:
     basic, arrays = split(t, index)
     if not isinstance(value, Tensor | bool | int | float | complex):
         value = tensor(value, dtype=t.dtype)
@@ -252,5 +253,4 @@ def setitem(t: Tensor, index, value) -> None:
 
 
 def attach() -> None:
-    Tensor.__getitem__ = getitem
-    Tensor.__setitem__ = setitem
+    Tensor.__getitem__, Tensor.__setitem__ = overridable(__getitem__), overridable(__setitem__)

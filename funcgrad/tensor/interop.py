@@ -9,6 +9,7 @@ from .. import dtypes
 from ..engine import Batched, Dual, node_of
 from ..tape import constant, force
 from .create import finish
+from .overrides import TAKES
 from .printing import array_repr
 from .tensor import Tensor, new, seen, set_requires_grad, value_of, waited, wrap
 from .variants import composite
@@ -169,7 +170,8 @@ def __repr__(self, *, tensor_contents=None) -> str:
     if v.__class__ is Dual and v.live:
         suffixes.append(f"tangent={wrap(v.tangent)!r}")
     device = None if self.device.type == "cpu" else str(self.device)
-    return array_repr(host(self), v.spec.dtype, suffixes, default=dtypes.get_default_dtype(), device=device)
+    named = {"prefix": f"{type(self).__name__}("} if TAKES[type(self)] else {}
+    return array_repr(host(self), v.spec.dtype, suffixes, default=dtypes.get_default_dtype(), device=device, **named)
 
 
 @composite("m")

@@ -8,6 +8,7 @@ import numpy as np
 from ..op import REGISTRY, Op
 from .call import call
 from .hot import MAKE, body, function
+from .overrides import taken, taking
 from .tensor import Tensor
 from .variants import METHODS, NAMES, make
 
@@ -18,6 +19,8 @@ def binary(op: Op, name: str, reflected: bool = False, general=None):
     """`a op b` (or `b op a`) with the hit path written out; `general` is the function for the rest."""
 
     def slow(self, other):
+        if found := taking((self, other)):
+            return taken(f if reflected else METHODS.get(op.name, f), found, (self, other), {})
         if not isinstance(other, _OPERANDS):
             return NotImplemented
         if general is not None:
@@ -39,6 +42,8 @@ def _through(name: str, reflected: bool = False):
     function = NAMES["torch"][name]
 
     def dunder(self, other):
+        if found := taking((self, other)):
+            return taken(function, found, (other, self) if reflected else (self, other), {})
         if not isinstance(other, _OPERANDS):
             return NotImplemented
         return function(other, self) if reflected else function(self, other)

@@ -17,7 +17,7 @@ from ..tape import Failed, LeafValue, Value, computed, local, record, set_grad
 from . import strides
 from .refusals import refuse_view
 from .slices import cut, named_view
-from .tensor import Tensor, as_leaf, leaf_of, value_of
+from .tensor import Tensor, as_leaf, held, leaf_of, value_of
 
 
 class Version:
@@ -141,8 +141,8 @@ class Family:
     def current(self) -> Value | None:
         """The base's Value now; None if it is gone and nobody could need it."""
         root = self.root()
-        if root is not None and hasattr(root, "_value"):
-            return root._value
+        if root is not None and held(root) is not None:
+            return held(root)
         if not self.stale:
             return self.base
         seen = plainly(cut, detached(self.storage.main.current()), self.steps)
@@ -239,6 +239,8 @@ def repeats(t: Tensor) -> bool:
 def refresh(t: Tensor, reading: bool = False) -> Value:
     """The Value of a stale tensor. Raises RuntimeError for a view whose history PyTorch refuses to make again, unless
     only its numbers are read."""
+    if t.__class__ is not Tensor and held(t) is not None:
+        return held(t)  # of a class that takes over: see `overrides`
     found = view_cut(t)
     if found is None:
         return family_of(t).current()
@@ -307,7 +309,7 @@ def name(t: Tensor, v: Value) -> None:
     journal = local.tape.journal
     noted = journal.get(id(t))
     if noted is None or noted[0]() is not t:
-        journal[id(t)] = (weakref.ref(t), "_value", t._value) if hasattr(t, "_value") else (weakref.ref(t), "_value", v)
+        journal[id(t)] = weakref.ref(t), "_value", held(t) or v
     t._value = v
 
 

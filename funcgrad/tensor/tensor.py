@@ -50,6 +50,9 @@ class Named:
     __slots__ = ("__weakref__", "_value")
 
 
+SLOT = Named._value  # the slot itself, whatever a class makes of the name
+
+
 class Tensor(Named):
     """A multi-dimensional array of one dtype that remembers how it was computed.
 
@@ -129,7 +132,7 @@ class Tensor(Named):
     @property
     def grad(self) -> Tensor | None:
         leaf = self._leaf
-        if leaf is not None and hasattr(self, "_value") and self._value.__class__ is LeafValue:
+        if leaf is not None and held(self).__class__ is LeafValue:
             return leaf.grad
         if self.is_leaf:
             return None if leaf is None else leaf.grad
@@ -272,6 +275,14 @@ def value_of(t: Tensor) -> Value:
         from .storage import refresh
 
         return refresh(t)
+
+
+def held(t: Tensor) -> Value | None:
+    """The Value in the slot; None while a view is stale."""
+    try:
+        return SLOT.__get__(t)
+    except AttributeError:
+        return None
 
 
 def seen(t: Tensor) -> Value:

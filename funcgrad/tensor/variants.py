@@ -37,6 +37,7 @@ from .call import (
     refuse_argument,
 )
 from .hot import MAKE, RENAME, body, compiled, function
+from .overrides import overridable, taken, taking
 from .refusals import LEAF, OVERLAP, REPEATED
 from .storage import in_mode, layout, repeats
 from .storage import name as rename
@@ -90,8 +91,36 @@ def _tensors(v, name):
     return v
 
 
-def _view(op, base, args, params):
-    """A view operator: the result shares the memory of `base`."""
+def _as_given(op, args, params) -> tuple[tuple, dict]:
+    """The arguments of a row's function as a user writes them: up to the last that is not a default, by position."""
+    arrays, positional, keywords, last = iter(args), [], {}, 0
+    for a in op.sig.args:
+        x = tuple(arrays) if a.kind == "Ts" else next(arrays) if a.is_array else params[a.name]
+        given = a.default is REQUIRED or (x is not a.default and x != a.default)
+        if not a.keyword_only:
+            positional.append(x)
+            last = len(positional) if given else last
+        elif given:
+            keywords[a.name] = x
+    return tuple(positional[:last]), keywords
+
+
+def _general(form: str, otherwise):
+    """`otherwise(op, args, params)`, the general way of a generated function, unless a class takes over."""
+
+    def way(op, args, params):
+        found = taking(args)
+        if not found:
+            return otherwise(op, args, params)
+        f = NAMES[op.where][op.name] if form == "f" else METHODS[op.name + ("_" if form == "i" else "")]
+        return taken(f, found, *_as_given(op, args, params))
+
+    return way
+
+
+def _view(op, args, params):
+    """A view operator: the result shares the memory of its first argument."""
+    base = args[0]
     if not isinstance(base, Tensor):
         return call_given(op, args, params)
     if op.name in _LAID_OUT and base._cut is not None:
@@ -136,7 +165,8 @@ _REPEATED = {
 }
 
 
-def _inplace(op, self, args, params):
+def _inplace(op, args, params):
+    self = args[0]
     check_kinds(op, args, 0)
     if self._storage is not None:
         forget_dead(self)
@@ -147,8 +177,9 @@ def _inplace(op, self, args, params):
     return write_fresh(self, record(op, operands(op, args), params))
 
 
-def _reshape_in_place(op, self, args, params):
+def _reshape_in_place(op, args, params):
     """`squeeze_` and its like: the same name for another view of the same memory."""
+    self = args[0]
     leaf = value_of(self).leaf is not None
     if local.grad and leaf:
         raise RuntimeError(LEAF)
@@ -229,10 +260,11 @@ def into(out, result, name: str, casts: bool = True, inputs: tuple = ()):
 
 _CONVERT = {"ints": "_ints({})", "int": "_int({})", "float": "_float({})", "bool": "_bool({})", "any": "_any({})"}
 _SCOPE = {
-    "_bool": _bool, "_call": call, "_call_given": call_given, "_call_method": call_method, "_check": check_indices,
-    "_float": _float, "_inplace": _inplace, "_int": _int, "_ints": _ints, "_any": _any,
-    "_into": into, "_reshape_in_place": _reshape_in_place, "_sizes": _sizes,
-    "_tensors": _tensors, "_view": _view, "_write": write,
+    "_bool": _bool, "_call": _general("f", call), "_call_given": _general("f", call_given),
+    "_call_method": _general("m", call_method), "_check": check_indices, "_float": _float,
+    "_inplace": _general("i", _inplace), "_int": _int, "_ints": _ints, "_any": _any, "_into": into,
+    "_reshape_in_place": _general("i", _reshape_in_place), "_sizes": _sizes, "_tensors": _tensors,
+    "_view": _general("f", _view), "_view_method": _general("m", _view), "_write": write,
 }  # fmt: skip
 
 
@@ -286,12 +318,12 @@ def _source(op: Op, form: str) -> str:
     kinds = [(x, a.kind) for x, a in zip(arrays, op.sig.arrays, strict=True)]
     if form == "i":
         if op.family == "view":
-            return text + f"    return _reshape_in_place(op, self, {tail})\n"
-        slow = f"_inplace(op, self, {tail})"
+            return text + f"    return _reshape_in_place(op, {tail})\n"
+        slow = f"_inplace(op, {tail})"
         before = f"    if local.grad or self._storage is not None: return {slow}\n"
         return text + body([(kinds[0][0], "T"), *kinds[1:]], params, slow, before) + RENAME
     if op.family == "view":
-        return text + f"    return _view(op, {first}, {tail})\n"
+        return text + f"    return {'_view' if form == 'f' else '_view_method'}(op, {tail})\n"
     inputs = f", ({', '.join(arrays)},)" if op.family in _POINTWISE else ""
     into_out = f"_into(out, made, {op.name!r}, {op.casts}{inputs})\n"
     if any(a.kind == "Ts" for a in args):
@@ -316,14 +348,15 @@ def composite(variants: str = "f", where: str = "torch", aliases: tuple[str, ...
     """Register a Python function over other functions: "f" as a function of `where`, "m" as a method, "i" also in
     place (`name_`, which writes the result of the function)."""
 
-    def register(f):
+    def register(plain):
+        f = overridable(plain)
         for name in (f.__name__, *aliases):
             if "f" in variants:
                 NAMES[where][name] = f
             if "m" in variants:
                 METHODS[name] = f
             if "i" in variants:
-                METHODS[name + "_"] = in_place_of(f, name + "_")
+                METHODS[name + "_"] = overridable(in_place_of(plain, name + "_"))
         return f
 
     return register

@@ -40,7 +40,7 @@ def detach_(self):
     else:
         self._value = detached(value_of(self))
         if self._storage is not None:
-            family_of(self).set(self._value)
+            family_of(self).set(value_of(self))
     return self
 
 
