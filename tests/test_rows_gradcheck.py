@@ -4,18 +4,17 @@ reverse and forward mode, first and second order.
 
 import numpy as np
 import pytest
-from rows import QUICK
 
 from funcgrad import ops
 from funcgrad.autograd import gradcheck, gradgradcheck
 from funcgrad.op import REGISTRY, draw
-from funcgrad.tape import constant, program
+from funcgrad.tape import constant
 from funcgrad.tensor.call import call
 from funcgrad.tensor.tensor import set_requires_grad, wrap
 
 ops.load()
 ROWS = sorted(n for n, op in REGISTRY.items() if op.differentiable and op.samples is not None and not op.skip and not op.host)
-CHUNK = 4
+CHUNK = 8
 
 # Arguments that have no derivative, by PyTorch's decision or at the value of the sample.
 CONSTANT = {
@@ -32,11 +31,6 @@ APART = {
     ("with_data", np.complex128): "the same",
     ("eigvals", np.complex128): "the order of eigenvalues changes with the input",
 }
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch):
-    monkeypatch.setattr(program, "compiler_options", QUICK)
 
 
 def tensor(a, constant_=False):
@@ -69,25 +63,36 @@ def arguments(op, dtype):
 @pytest.mark.parametrize("dtype", [np.float64, np.complex128])
 @pytest.mark.parametrize("first", range(0, len(ROWS), CHUNK), ids=lambda i: ROWS[i])
 @pytest.mark.filterwarnings("ignore")
-def test_row(first, dtype):
-    for name in ROWS[first : first + CHUNK]:
-        if (name, dtype) in APART:
-            continue
-        op = REGISTRY[name]
-        found = arguments(op, dtype)
-        if found is None:
-            continue
-        arrays, params = found
+def test_rows(first, dtype):
+    """Several rows as one function of all their arguments: each must also not depend on what is the others'."""
+    rows = [(REGISTRY[n], arguments(REGISTRY[n], dtype)) for n in ROWS[first : first + CHUNK] if (n, dtype) not in APART]
+    rows = [(op, *found) for op, found in rows if found is not None]
+    try:
+        check(rows)
+    except BaseException:
+        for row in rows:  # which one it was
+            try:
+                check([row])
+            except BaseException as error:
+                error.add_note(f"row {row[0].name}, {np.dtype(dtype)}")
+                raise
+        raise
 
-        def f(*arrays, op=op, params=params):
+
+def check(rows: list) -> None:
+    """rows  (operator, its arguments, its parameters)"""
+
+    def f(*everything):
+        rest, outs = list(everything), []
+        for op, arrays, params in rows:
+            own, rest = rest[: len(arrays)], rest[len(arrays) :]
             if op.name in HERMITIAN:
-                arrays = [(arrays[0] + arrays[0].mH) / 2]
-            out = call(op, arrays, params)
-            return out[0] if op.name in FIRST else out
+                own = [(own[0] + own[0].mH) / 2]
+            out = call(op, own, params)
+            outs += [out] if not isinstance(out, tuple) else out[:1] if op.name in FIRST else out
+        return tuple(outs)
 
-        try:
-            assert gradcheck(f, arrays, fast_mode=True, check_forward_ad=True)
-            assert gradgradcheck(f, arrays, fast_mode=True, atol=1e-4)
-        except BaseException as error:
-            error.add_note(f"row {name}, {np.dtype(dtype)}")
-            raise
+    given = [a for _, arrays, _ in rows for a in arrays]
+    if given:
+        assert gradcheck(f, given, fast_mode=True, check_forward_ad=True)
+        assert gradgradcheck(f, given, fast_mode=True, atol=1e-4)

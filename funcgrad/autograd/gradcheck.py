@@ -1,6 +1,7 @@
 """`gradcheck` and `gradgradcheck`: derivatives against differences.
 
-All perturbed evaluations are the same path on the tape, so they are one program run many times. Complex
+All perturbed evaluations are the same path on the tape, so they are one program run many times; and what is read
+together is recorded together, for all inputs and outputs before the first is looked at, so that it is one, too. Complex
 numbers are pairs of real ones throughout: a Jacobian here is real, with a row for each real number of
 an input and a column for each of an output.
 """
@@ -16,6 +17,7 @@ from ..engine import enable_grad
 from ..op import REGISTRY
 from ..tape import constant, record
 from ..tensor import Tensor, grad
+from ..tensor.interop import host
 from ..tensor.tensor import set_requires_grad, value_of, wrap
 from . import forward_ad
 
@@ -42,8 +44,13 @@ FAST = (
 
 def _reals(t: Tensor) -> np.ndarray:
     """The real numbers of `t`, one after the other; a complex one is two."""
-    array = np.ascontiguousarray(t.detach().numpy()).reshape(-1)
+    array = np.ascontiguousarray(host(t)).reshape(-1)
     return array.view(array.real.dtype) if np.iscomplexobj(array) else array
+
+
+def _count(t: Tensor) -> int:
+    """How many those are."""
+    return t.numel() * (2 if t.dtype.is_complex else 1)
 
 
 def _tensor(reals: np.ndarray, like: Tensor, needs: bool) -> Tensor:
@@ -95,27 +102,32 @@ class _Function:
     def numerical(self, k: int, eps: float) -> list[np.ndarray]:
         """For each output, the Jacobian with respect to the `k`-th differentiable input."""
         n = len(self.points[k])
-        rows = [self.difference(k, np.eye(n)[i], eps) for i in range(n)]
-        return [np.stack(some) for some in zip(*rows, strict=True)] if rows else []
+        if not n:
+            return [np.zeros((0, len(y))) for y in self.at(k, self.points[k])]
+        rows = [self.difference(k, e, eps) for e in np.eye(n)]
+        return [np.stack(some) for some in zip(*rows, strict=True)]
 
 
 def _cotangent(y: Tensor, reals: np.ndarray) -> Tensor:
     return _tensor(reals, y, False)
 
 
-def _pulled(y: Tensor, inputs: list[Tensor], reals: np.ndarray, create: bool = False) -> list[np.ndarray]:
-    """The gradients for the cotangent `reals` of `y`, as real numbers; zeros where nothing depends on an input."""
-    found = grad(y, inputs, _cotangent(y, reals), retain_graph=True, create_graph=create, allow_unused=True)
-    pairs = zip(found, inputs, strict=True)
-    return [np.zeros(len(_reals(t))) if g is None else _reals(g).astype(np.float64) for g, t in pairs]
+def _gradients(y: Tensor, inputs: list[Tensor], reals: np.ndarray) -> tuple[Tensor | None, ...]:
+    """The gradients for the cotangent `reals` of `y`, recorded."""
+    return grad(y, inputs, _cotangent(y, reals), retain_graph=True, allow_unused=True)
+
+
+def _read(found, counts: list[int]) -> list[np.ndarray]:
+    """Gradients, or tangents, as so many real numbers each; zeros where nothing depends on an input."""
+    return [np.zeros(n) if g is None else _reals(g).astype(np.float64) for g, n in zip(found, counts, strict=True)]
 
 
 def _analytical(y: Tensor, inputs: list[Tensor]) -> list[np.ndarray]:
     """For each input, the Jacobian of `y` with respect to it, by one backward for each real number of `y`."""
-    m = len(_reals(y))
-    columns = [_pulled(y, inputs, np.eye(m)[j]) for j in range(m)]
+    counts = [_count(t) for t in inputs]
+    columns = [_read(_gradients(y, inputs, e), counts) for e in np.eye(_count(y))]
     if not columns:
-        return [np.zeros((len(_reals(t)), 0)) for t in inputs]
+        return [np.zeros((n, 0)) for n in counts]
     return [np.stack(some, axis=1) for some in zip(*columns, strict=True)]
 
 
@@ -237,17 +249,34 @@ class _Check:
 
     def backward(self, nondet_tol: float, check_dtypes: bool) -> None:
         outs, inputs = self.recorded()
+        vs = [self.direction(len(_reals(y))) for y in outs]  # looked at, so that all backwards below begin at one place
+        first = self.pulled(outs, inputs, vs, check_dtypes)
+        if self.fast:
+            us = [self.direction(len(p)) for p in self.f.points]
+            along = [self.f.difference(k, u, self.eps) for k, u in enumerate(us)]
         for o, y in enumerate(outs):
             if not y.requires_grad:
                 self.constant(o)
-                continue
-            if self.fast:
-                self.along(o, y, inputs)
+            elif self.fast:
+                for k, g in enumerate(first[o]):
+                    slow = lambda k=k, y=y: _analytical(y, inputs)[k]  # noqa: E731
+                    numerical, found = float(along[k][o] @ vs[o]), float(g @ us[k])
+                    self.compare_along(o, k, us[k], vs[o], numerical, found, slow)
             else:
-                found = _analytical(y, inputs)
-                for k, a in enumerate(found):
+                for k, a in enumerate(_analytical(y, inputs)):
                     self.compare(o, k, self.numerical(k)[o], a)
-            self.manners(y, inputs, nondet_tol, check_dtypes)
+        self.manners(first, self.pulled(outs, inputs, vs), nondet_tol)
+        nothing = self.pulled(outs, inputs, [np.zeros_like(v) for v in vs])
+        if any(np.abs(g).max(initial=0.0) > 0 for of in nothing for g in of):
+            raise GradcheckError("backward not multiplied by grad_output")
+
+    def pulled(self, outs, inputs, cotangents, check_dtypes: bool = False) -> list[list[np.ndarray]]:
+        """For each output, the gradients for its cotangent; none for one without a graph."""
+        found = [_gradients(y, inputs, v) if y.requires_grad else () for y, v in zip(outs, cotangents, strict=True)]
+        for g, t in ((g, t) for of in found for g, t in zip(of, inputs, strict=False)):
+            if check_dtypes and g is not None and g.dtype is not t.dtype:
+                raise GradcheckError(f"grad is incorrect dtype: expected {t.dtype} but got {g.dtype}")
+        return [_read(of, [_count(t) for t in inputs]) if of else [] for of in found]
 
     def constant(self, o: int) -> None:
         """An output without a graph must not depend on any input."""
@@ -255,26 +284,11 @@ class _Check:
             if np.abs(self.numerical(k)[o]).max(initial=0.0) > self.atol:
                 raise GradcheckError("Numerical gradient for function expected to be zero")
 
-    def along(self, o: int, y: Tensor, inputs) -> None:
-        v = self.direction(len(_reals(y)))
-        pulled = _pulled(y, inputs, v)
-        for k, g in enumerate(pulled):
-            u = self.direction(len(g))
-            numerical = float(self.f.difference(k, u, self.eps)[o] @ v)
-            self.compare_along(o, k, u, v, numerical, float(g @ u), lambda k=k: _analytical(y, inputs)[k])
-
-    def manners(self, y: Tensor, inputs, nondet_tol: float, check_dtypes: bool) -> None:
-        """A backward gives the same twice, is linear in its gradient, and gives what fits its inputs."""
-        v = self.direction(len(_reals(y)))
-        first, second = _pulled(y, inputs, v), _pulled(y, inputs, v)
-        for a, b in zip(first, second, strict=True):
+    def manners(self, first, second, nondet_tol: float) -> None:
+        """A backward gives the same twice."""
+        for a, b in ((a, b) for some in zip(first, second, strict=True) for a, b in zip(*some, strict=True)):
             if np.abs(a - b).max(initial=0.0) > nondet_tol:
                 raise GradcheckError(NOT_REENTRANT.format(nondet_tol))
-        if any(np.abs(g).max(initial=0.0) > 0 for g in _pulled(y, inputs, np.zeros_like(v))):
-            raise GradcheckError("backward not multiplied by grad_output")
-        for g, t in zip(grad(y, inputs, _cotangent(y, v), retain_graph=True, allow_unused=True), inputs, strict=True):
-            if g is not None and check_dtypes and g.dtype is not t.dtype:
-                raise GradcheckError(f"grad is incorrect dtype: expected {t.dtype} but got {g.dtype}")
 
     def undefined(self) -> None:
         """A backward must do without the gradients of some of the outputs."""
@@ -282,17 +296,17 @@ class _Check:
         outs = [y for y in outs if y.requires_grad]
         for y in outs if len(outs) > 1 else ():
             try:
-                grad(y, inputs, _cotangent(y, np.zeros(len(_reals(y)))), retain_graph=True, allow_unused=True)
+                _gradients(y, inputs, np.zeros(_count(y)))
             except RuntimeError as error:
                 raise GradcheckError(f"Expected backward function to handle undefined output grads: {error}") from error
 
     def batched(self) -> None:
         outs, inputs = self.recorded()
         for o, y in enumerate(y for y in outs if y.requires_grad):
-            some = [self.direction(len(_reals(y))) for _ in range(2)]
+            some = [self.direction(_count(y)) for _ in range(2)]
             stacked = wrap(record(REGISTRY["stack"], [value_of(_cotangent(y, v)) for v in some], {"dim": 0}))
             found = grad(y, inputs, stacked, retain_graph=True, allow_unused=True, is_grads_batched=True)
-            each = [_pulled(y, inputs, v) for v in some]
+            each = [_read(_gradients(y, inputs, v), [_count(t) for t in inputs]) for v in some]
             for k, g in enumerate(found):
                 want = np.stack([e[k] for e in each])
                 got = np.zeros_like(want) if g is None else np.stack([_reals(row) for row in g.unbind(0)])
@@ -305,30 +319,39 @@ class _Check:
     # ---- forward mode ----
 
     def forward(self, check_batched: bool) -> None:
-        for k in range(len(self.f.which)):
-            n = len(self.f.points[k])
-            if self.fast:
-                u = self.direction(n)
-                for o, t in enumerate(self.pushed(k, u)):
-                    v = self.direction(len(t))
-                    numerical = float(self.f.difference(k, u, self.eps)[o] @ v)
-                    slow = lambda k=k, o=o: np.stack([self.pushed(k, e)[o] for e in np.eye(len(self.f.points[k]))])  # noqa: E731
-                    self.compare_along(o, k, u, v, numerical, float(t @ v), slow, FORWARD)
-                continue
-            rows = [self.pushed(k, e) for e in np.eye(n)]
+        if self.fast:
+            self.forward_along()
+            return
+        for k, point in enumerate(self.f.points):
+            rows = [self.pushed(k, e) for e in np.eye(len(point))]
             for o, some in enumerate(zip(*rows, strict=True)):
                 self.compare(o, k, self.numerical(k)[o], np.stack(some), FORWARD)
             if check_batched:
                 self.batched_forward(k, rows)
 
+    def forward_along(self) -> None:
+        us = [self.direction(len(p)) for p in self.f.points]
+        recorded = [self.tangents(k, u) for k, u in enumerate(us)]
+        tangents = [_read(*r) for r in recorded]
+        for k, u in enumerate(us):
+            difference = self.f.difference(k, u, self.eps)
+            for o, t in enumerate(tangents[k]):
+                v = self.direction(len(t))
+                slow = lambda k=k, o=o: np.stack([self.pushed(k, e)[o] for e in np.eye(len(self.f.points[k]))])  # noqa: E731
+                self.compare_along(o, k, u, v, float(difference[o] @ v), float(t @ v), slow, FORWARD)
+
     def pushed(self, k: int, direction: np.ndarray) -> list[np.ndarray]:
         """The tangent of each output, as real numbers."""
+        return _read(*self.tangents(k, direction))
+
+    def tangents(self, k: int, direction: np.ndarray) -> tuple[list[Tensor | None], list[int]]:
+        """(the tangents of the outputs, recorded; how many real numbers each output is)."""
         inputs = list(self.f.fresh())
         i = self.f.which[k]
         with forward_ad.dual_level():
             inputs[i] = forward_ad.make_dual(inputs[i], _tensor(direction, inputs[i], False))
             found = [forward_ad.unpack_dual(y) for y in _outputs(self.f.func, inputs)]
-        return [_reals(p) * 0.0 if t is None else _reals(t).astype(np.float64) for p, t in found]
+        return [t for _, t in found], [_count(p) for p, _ in found]
 
     def batched_forward(self, k: int, rows) -> None:
         from ..engine import Batched, batch, unbatched
@@ -384,7 +407,7 @@ def gradgradcheck(
     outs = [y for y in _outputs(func, inputs) if y.requires_grad]
     if grad_outputs is None:
         rng = np.random.default_rng(1)
-        given = [_tensor(rng.normal(size=len(_reals(y))), y, True) for y in outs]
+        given = [_tensor(rng.normal(size=_count(y)), y, True) for y in outs]
     else:
         given = list(grad_outputs) if isinstance(grad_outputs, tuple | list) else [grad_outputs]
     n, which = len(given), _differentiable(inputs)
