@@ -14,10 +14,11 @@ if "xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", "")
 
 import jax
 import pytest
+from rows import QUICK
 
 from funcgrad import dtypes
 from funcgrad.random import manual_seed
-from funcgrad.tape import limit, local, set_default_dtype, set_grad, stats
+from funcgrad.tape import limit, local, program, set_default_dtype, set_grad, stats
 from funcgrad.tape.tape import fresh
 from funcgrad.tape.trace import _roots
 
@@ -27,8 +28,11 @@ def pytest_report_header() -> str:
 
 
 @pytest.fixture(autouse=True)
-def start():
-    """No test sees what another recorded, compiled or counted, nor leaves a mode changed."""
+def start(monkeypatch):
+    """No test sees what another recorded, compiled or counted, nor leaves a mode changed. XLA is told to compile fast
+    instead of well: what is compiled here runs a few times, and there is a lot of it. The processes that tests start,
+    with the demos, the README and the command line in them, compile as users' do."""
+    monkeypatch.setattr(program, "compiler_options", QUICK)
     limit(limit(0))  # every program goes, the bound stays
     _roots.clear()
     fresh()

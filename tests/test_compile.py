@@ -7,17 +7,11 @@ import warnings
 
 import numpy as np
 import pytest
-from rows import QUICK
 
 import funcgrad as torch
 from funcgrad import nn
 from funcgrad.nn import functional as F
-from funcgrad.tape import program, stats
-
-
-@pytest.fixture(autouse=True)
-def quickly(monkeypatch):
-    monkeypatch.setattr(program, "compiler_options", QUICK)
+from funcgrad.tape import stats
 
 
 class Net(nn.Module):

@@ -2,17 +2,11 @@
 
 import numpy as np
 import pytest
-from rows import QUICK
 
 import funcgrad as torch
 from funcgrad import nn
-from funcgrad.tape import program, stats, stretches
+from funcgrad.tape import stats, stretches
 from funcgrad.tape.stretches import InPieces
-
-
-@pytest.fixture(autouse=True)
-def quickly(monkeypatch):
-    monkeypatch.setattr(program, "compiler_options", QUICK)
 
 
 @pytest.fixture

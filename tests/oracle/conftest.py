@@ -5,9 +5,6 @@ Without it the folder is skipped, and pytest says so at its end.
 
 from importlib.metadata import PackageNotFoundError, version
 
-import pytest
-from rows import QUICK
-
 WANTED = "2.13"
 
 
@@ -31,10 +28,3 @@ def pytest_terminal_summary(terminalreporter):
         terminalreporter.section("tests/oracle skipped")
         terminalreporter.line(f'{MISSING}; pip install -e ".[oracle]" brings it')
 
-
-@pytest.fixture(autouse=True)
-def quickly(monkeypatch):
-    """Have XLA compile fast instead of well: what is compiled here runs a few times, and there is a lot of it."""
-    from funcgrad.tape import program
-
-    monkeypatch.setattr(program, "compiler_options", QUICK)

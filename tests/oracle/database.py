@@ -11,6 +11,7 @@ import torch
 from torch.testing._internal.common_methods_invocations import op_db
 
 import funcgrad
+from funcgrad.tensor.interop import host
 
 # whose first two arguments the database gives the other way round
 TURNED = {"where", "einsum", "polygamma", "special.polygamma", "nn.functional.embedding", "nn.functional.embedding_bag"}
@@ -83,13 +84,14 @@ def array(t):
     return funcgrad.tensor(t.numpy().copy())
 
 
-def said(f) -> tuple[type | None, str]:
-    """(class, words) of what `f` raises, computed to the end."""
+def said(f, computed: bool = True) -> tuple[type | None, str]:
+    """(class, words) of what `f` raises, `computed` to the end or recorded only."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             f()
-            funcgrad.sync()
+            if computed:
+                funcgrad.sync()
         except Exception as error:
             return type(error), str(error)
     return None, ""
@@ -124,8 +126,8 @@ def numbers(x) -> np.ndarray:
         x = x.detach().resolve_conj().resolve_neg()
         return (x.float() if x.dtype in (torch.bfloat16, torch.float16) else x).numpy()
     if isinstance(x, funcgrad.Tensor):
-        x = x.detach()
-        return (x.float() if x.dtype in (funcgrad.bfloat16, funcgrad.float16) else x).numpy()
+        made = host(x)
+        return made.astype(np.float32) if x.dtype in (funcgrad.bfloat16, funcgrad.float16) else made
     return np.asarray(x)
 
 
@@ -155,19 +157,28 @@ def in_float64(op, s):
     return op.op(s.input, *s.args, **s.kwargs)
 
 
-def disagreement(op, function, dtype, tolerance: float, most: int = 8) -> str | None:
-    """The first difference in some of the samples of `op` in `dtype`, or None."""
+def disagreements(some, dtype, tolerance: float) -> list[str]:
+    """What differs, of several operators, in the first of its samples in `dtype`. All are recorded before the first is
+    looked at, so that they are one program.
+
+    some  (name, PyTorch's entry, the function here) of each
+    """
     warnings.simplefilter("ignore")  # pytest puts the filters back
-    torch.manual_seed(0)
-    samples = list(op.sample_inputs("cpu", dtype))
-    for s in samples[:: max(1, len(samples) // most)][:most]:
+    made, different = [], []
+    for name, op, function in some:
+        torch.manual_seed(0)
+        s = next(iter(op.sample_inputs("cpu", dtype)))
         convert = Convert()
         args, kwargs = [convert(x) for x in (s.input, *s.args)], convert(s.kwargs)
-        wanted = op.op(s.input, *s.args, **s.kwargs)
         try:
-            different = difference(wanted, function(*args, **kwargs), tolerance, lambda s=s: in_float64(op, s))
+            made.append((name, op, s, op.op(s.input, *s.args, **s.kwargs), function(*args, **kwargs)))
         except Exception as error:
-            different = f"{type(error).__name__}: {error}"
-        if different:
-            return different
-    return None
+            different.append(f"{name}: {type(error).__name__}: {error}")
+    for name, op, s, wanted, got in made:
+        try:
+            found = difference(wanted, got, tolerance, lambda op=op, s=s: in_float64(op, s))
+        except Exception as error:
+            found = f"{type(error).__name__}: {error}"
+        if found:
+            different.append(f"{name}: {found}")
+    return different
