@@ -271,3 +271,27 @@ def test_wrong_indices(wrong, words):
     with pytest.raises(IndexError) as caught:
         wrong(torch.zeros(3, 4))
     assert words in str(caught.value)
+
+
+def test_data_ptr_tells_which_memory_and_where():
+    y = torch.zeros(4, 5)
+    p, v = y.data_ptr(), y[1:, 2]
+    assert v.data_ptr() - p == 28 and v[1:].data_ptr() - p == 48
+    y.add_(1)
+    assert y.data_ptr() == p == y.t().data_ptr() == y.detach().data_ptr() and y.clone().data_ptr() != p
+    del v
+    y.add_(1)
+    assert y.data_ptr() == p
+    row = y[2]
+    del y
+    assert row.data_ptr() - p == 40 and torch.zeros(0).data_ptr() == 0
+    first, second = torch.nn.Linear(3, 3), torch.nn.Linear(3, 3)
+    second.weight = first.weight
+    assert second.weight.data_ptr() == first.weight.data_ptr() != first.bias.data_ptr()
+
+
+def test_resize_out_of_place():
+    with pytest.warns(UserWarning, match="non-inplace resize is deprecated"):
+        assert torch.zeros(3, 4).resize(4, 3).shape == (4, 3)
+    with pytest.warns(UserWarning), pytest.raises(RuntimeError, match="requested resize to 5 .5 elements in total"):
+        torch.zeros(3, 4).resize(5)

@@ -1,16 +1,22 @@
 """Names that older programs use: typed constructors, and methods that say what is always so here.
 
-Knows the functions of the other files. Must not know the tape.
+Knows the functions of the other files.
 """
 
 from __future__ import annotations
 
+import itertools
+import math
+import warnings
+
 import numpy as np
 
 from .. import dtypes
-from ..tape import set_default_dtype
+from ..tape import constant, force, set_default_dtype
 from .create import as_tensor
 from .interop import host
+from .slices import cut
+from .storage import family_of, plainly, view_cut
 from .tensor import Tensor, c_name
 from .variants import NAMES, composite
 
@@ -148,8 +154,55 @@ def unravel_index(indices, shape):
     return tuple(reversed(found))
 
 
+@composite("m")
+def data_ptr(self) -> int:
+    """A number that says which memory this is and where in it, as an address does; nothing lies there."""
+    if not self.numel():
+        return 0
+    storage = self._storage
+    root = self if storage is None else storage.main.root()
+    number = self._number if storage is None else storage.number
+    if number is None:
+        number = next(_numbers)
+        if storage is not None:
+            storage.number = number
+    if root is not None:
+        root._number = number
+    return (number << 40) + _first(self) * self.itemsize
+
+
+_numbers = itertools.count(1)  # of memories that somebody asked for
+
+
+def _first(t: Tensor) -> int:
+    """The element of its memory at which `t` begins. Makes a run where it is a view."""
+    family, found = family_of(t), view_cut(t)
+    steps = () if family is None else (*family.steps, *(found.steps if found is not None else ()))
+    if not steps:
+        return 0
+    shape = family.storage.main.layout()[0].shape
+    places = constant(np.arange(math.prod(shape)).reshape(shape))
+    return int(np.ravel(force(plainly(cut, places, steps)))[0])
+
+
+@composite("m")
+def resize(self, *sizes):
+    """`reshape`, which PyTorch keeps for older programs. Raises RuntimeError for another number of elements."""
+    warnings.warn("non-inplace resize is deprecated", UserWarning, stacklevel=2)
+    sizes = tuple(sizes[0]) if len(sizes) == 1 and isinstance(sizes[0], tuple | list) else sizes
+    if math.prod(sizes) != self.numel():
+        asked, have = ("x".join(map(str, s)) for s in (sizes, self.shape))
+        raise RuntimeError(
+            f"requested resize to {asked} ({math.prod(sizes)} elements in total), but the given tensor has a size of "
+            f"{have} ({self.numel()} elements). autograd's resize can only change the shape of a given tensor, while "
+            "preserving the number of elements. "
+        )
+    return self.reshape(sizes)
+
+
 def attach() -> None:
     """Put on Tensor what is an attribute."""
+    Tensor.name = property(lambda self: None)
     Tensor.is_cpu = property(lambda self: self.device.type == "cpu")
     for name in ("ipu", "maia", "mkldnn", "mps", "mtia", "nested", "sparse_csr", "vulkan", "xla", "xpu"):
         setattr(Tensor, f"is_{name}", property(lambda self: False))

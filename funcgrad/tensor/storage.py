@@ -31,12 +31,13 @@ class Version:
 
 class Storage:
     """A piece of memory, held by those who share it. The first family is the main one: the others' `steps` begin at its
-    base."""
+    base. `number` is what somebody who asked was told that it is (see `data_ptr`)."""
 
-    __slots__ = ("__weakref__", "families")
+    __slots__ = ("__weakref__", "families", "number")
 
     def __init__(self, root: Tensor):
         self.families = [Family(self, root, (), Version(root._bumps))]
+        self.number = root._number
 
     @property
     def main(self) -> Family:

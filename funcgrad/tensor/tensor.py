@@ -64,6 +64,7 @@ class Tensor(Named):
     _storage = None  # the memory it shares, and how it was cut from it (see `storage`)
     _cut = None
     _bumps = 0  # in-place writes, while it shares with nobody
+    _number = None  # of its memory, once somebody has asked (see `older`)
     _grad_keeper = None  # the hook that retains its gradient
 
     def __new__(cls, *args, **kwargs):
