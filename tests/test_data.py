@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import funcgrad as torch
+from funcgrad.tape import stats
 from funcgrad.utils.data import (
     BatchSampler,
     DataLoader,
@@ -174,3 +175,25 @@ def test_shares_of_several_processes():
     shares = [list(DistributedSampler(data, 3, r, shuffle=False)) for r in range(3)]
     assert shares == [[0, 3, 6], [1, 4, 0], [2, 5, 1]]
     assert len(BatchSampler(range(7), 3, True)) == 2
+
+
+def test_epochs_under_a_schedule_compile_one_program_for_each_shape():
+    """Data still to be computed, shuffled, a smaller last batch, a rate that changes, a loss looked at now and then."""
+    torch.manual_seed(0)
+    x = torch.randn(10, 3) + torch.randn(10, 1)
+    loader = DataLoader(TensorDataset(x, x.sum(1)), batch_size=4, shuffle=True)
+    net = torch.nn.Linear(3, 1)
+    optimizer = torch.optim.AdamW(net.parameters(), lr=0.1)
+    schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.9)
+    for _ in range(4):
+        for k, (a, b) in enumerate(loader):
+            optimizer.zero_grad()
+            loss = (net(a).squeeze(1) - b).square().mean()
+            loss.backward()
+            optimizer.step()
+            if k % 2 == 0:
+                loss.item()
+        schedule.step()
+    torch.sync()
+    assert stats.compiles == 3, torch.explain()  # the data, a step of four, a step of two
+    assert stats.runs == 1 + 4 * 3

@@ -57,8 +57,8 @@ class Optimizer:
     defaults  the options of groups that say nothing else
 
     A step of a subclass that has a `rule` is one recorded operation for all parameters of a group. Its options may
-    change from step to step: numbers are inputs of the compiled program, a learning rate schedule compiles nothing
-    again.
+    change from step to step: what a schedule changes is an input of the compiled program from the beginning, any other
+    number from its first change on.
     """
 
     rule: Rule | None = None

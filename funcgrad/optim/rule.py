@@ -20,6 +20,7 @@ from .. import dtypes
 from ..op import Op
 from ..op.derive import jax_rule
 from ..tape import constant, force, local, record
+from ..tape.cache import vary
 from ..tensor import Tensor
 from ..tensor.alias import check_writable, write_fresh
 from ..tensor.tensor import seen, value_of, wrap
@@ -128,6 +129,7 @@ def _born(v) -> Tensor:
     return t
 
 
+_SCHEDULED = frozenset({"lr", "momentum", "betas"})
 _FIRST = object()  # the step of a parameter that has taken none
 
 
@@ -160,6 +162,11 @@ def _record(rule: Rule, group: dict, slots: dict, have: tuple, batch: list, unle
     if unless is not None:
         args.append(value_of(unless))
     made = record(rule.op, args, params)
+    step = local.tape.trace
+    if "initial_lr" in group and step.op is rule.op:  # what a schedule will change is an input from the beginning
+        for i, (_, name, _) in enumerate(places):
+            if name in _SCHEDULED:
+                vary(step, i)
     if local.whole is not None:
         local.whole.numbers(places)
         for name, _ in fixed:

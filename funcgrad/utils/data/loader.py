@@ -11,6 +11,7 @@ import os
 import warnings
 import weakref
 
+from ...tape import local, run
 from .collate import default_collate, default_convert
 from .dataset import IterableDataset
 from .fetch import fetcher
@@ -43,7 +44,8 @@ class DataLoader:
     persistent_workers  keep the workers' copies of the dataset from epoch to epoch
     in_order            batches as the sampler has them; False: as they are done
 
-    A batch enters the tape as an array that is there: nothing is recorded for it. Workers are processes of their own,
+    A batch enters the tape as an array that is there: nothing is recorded for it, and what was recorded before an epoch
+    runs when it begins, so that its first step is like every other. Workers are processes of their own,
     never forks of this one, whatever `multiprocessing_context` says; pinned memory has no meaning for XLA's buffers.
     """
 
@@ -187,6 +189,8 @@ def _check(num_workers, timeout, prefetch_factor, persistent_workers) -> None:
 
 class _Iterator:
     def __init__(self, loader: DataLoader):
+        if local.whole is None and local.body is None and local.traced is None:
+            run()  # what was recorded so far: the first batch's step is to be recorded like every other
         self._loader = loader
         self._indices = iter(loader._index_sampler)
         # drawn before the sampler draws, and also where there are no workers: PyTorch's random stream goes on from it

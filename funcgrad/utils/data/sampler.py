@@ -9,9 +9,11 @@ import itertools
 import math
 from collections.abc import Iterable, Iterator, Sequence
 
+import numpy as np
+
 from ... import dtypes
-from ...random import Generator, multinomial, randint, randperm
-from ...tensor.create import as_tensor, empty
+from ...random import Generator, default_generator, multinomial, randint, randperm
+from ...tensor.create import as_tensor
 
 __all__ = [
     "BatchSampler", "RandomSampler", "Sampler", "SequentialSampler", "SubsetRandomSampler", "WeightedRandomSampler",
@@ -45,8 +47,9 @@ class SequentialSampler(Sampler):
 
 
 def draw_seed(generator: Generator | None = None) -> int:
-    """A number of 63 bits, as PyTorch draws its seeds."""
-    return int(empty((), dtype=dtypes.int64).random_(generator=generator).item())
+    """A number of 63 bits, as PyTorch draws its seeds. Nothing is recorded for it."""
+    g = default_generator if generator is None else generator
+    return int(g.stream.random((), np.int64))
 
 
 class RandomSampler(Sampler):
