@@ -337,3 +337,39 @@ def test_constants_that_nobody_reads_do_not_pile_up():
     for _ in range(70_000):
         record(REGISTRY["blank"], (), {"shape": (2,), "dtype": torch.float32})
     assert len(local.tape.pending) < 40_000
+
+
+def test_a_loop_of_backwards_that_nobody_looks_at_finds_its_period():
+    """A power iteration: no leaf is written to, so nothing but the period ends the tape."""
+    w, x = torch.ones(3, 3, requires_grad=True), torch.ones(2, 3)
+
+    def loop(n):
+        v = torch.ones(3, 3)
+        for _ in range(n):
+            (g,) = torch.autograd.grad((torch.tanh(x @ w) ** 2).sum(), w, create_graph=True)
+            (hv,) = torch.autograd.grad((g * v).sum(), w)
+            v = hv / hv.norm()
+        return v
+
+    runs, compiles = counted(lambda: loop(400).tolist())
+    assert compiles <= 3 and 8 <= runs <= 80
+    assert counted(lambda: loop(400).tolist())[1] <= 3  # its first tape is cut where the first loop's were not
+    assert counted(lambda: loop(400).tolist())[1] == 0
+    assert len(local.tape.pending) < 1000
+    assert abs(loop(30).norm().item() - 1) < 1e-6
+
+
+def test_a_long_forward_before_its_backward_is_not_cut():
+    """A backward of before is no reason: what is alive wants a gradient."""
+    w = torch.tensor(0.5, requires_grad=True)
+    (w * w).backward()
+
+    def unrolled():
+        h = torch.tensor(1.0)
+        for _ in range(1000):
+            h = torch.sin(h * w)
+        h.backward()
+        return w.grad.item()
+
+    unrolled()
+    assert counted(unrolled)[0] == 1

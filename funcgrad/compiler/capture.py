@@ -189,7 +189,6 @@ class Capture:
         """Nothing that was recorded can be differentiated any more."""
         self.guards.recorded()
         tape, live = self.tape, set(live_slots(self.tape))
-        freed = frozenset().union(*tape.freed)
         makers = {slot: t for t in tape.trace.steps() for slot in t.outs}
         todo = [s for s in live if tape.pending[s].spec.needs and tape.pending[s].__class__ is Value]
         seen = set(todo)
@@ -197,7 +196,7 @@ class Capture:
             t = makers[todo.pop()]
             if t.op is None:  # a leaf, by a way on which nothing was freed
                 raise NotReplayed("its results can be differentiated by a later backward()", True)
-            above = {t.args[i] for i in t.wants} - seen if t.first not in freed else set()
+            above = {t.args[i] for i in t.wants} - seen if t.first not in tape.freed else set()
             seen |= above
             todo += above
         if plan_for(tape, tuple(live)).readers:

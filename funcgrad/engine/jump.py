@@ -60,7 +60,7 @@ def _ends(tape: Tape) -> list:
 def leaves_of(jump: Jump, side: Tape) -> list[Leaf] | None:
     """Where the jump ends; None if what it relies on is not so this time: something freed or not kept, a leaf no
     more."""
-    if side.freed and not all([jump.visited.isdisjoint(f) for f in side.freed]):
+    if not jump.visited.isdisjoint(side.freed):
         return None
     if jump.entries and not all([at in side.kept or at in side.scalars for _, at, _ in jump.entries]):
         return None

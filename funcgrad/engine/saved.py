@@ -84,7 +84,7 @@ def positions(step: Trace, specs) -> dict[str, int]:
 
 def saved_value(tape: Tape, step: Trace, position: int) -> Value | None:
     """The Value that `step` saved at `position`, with its history."""
-    if any(step.first in f for f in tape.freed):
+    if step.first in tape.freed:
         raise RuntimeError(FREED)
     slot = step.args[position] if position >= 0 else step.first - 1 - position
     if slot is None:
@@ -113,7 +113,7 @@ class SavedTensor:
                 "Calling register_hooks on a saved tensor whose hooks have already been set. Hint: only one pair of "
                 "hooks is allowed at a time."
             )
-        if any(step.first in f for f in tape.freed):
+        if step.first in tape.freed:
             raise RuntimeError(AFTER_FREE)
         value = saved_value(tape, step, self._position)
         if value is None:

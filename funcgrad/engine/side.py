@@ -100,7 +100,8 @@ def mark(tape: Tape, visited: frozenset, retain: bool) -> None:
     """Give up what the `visited` steps saved, unless the graph is to be retained."""
     if retain or not visited:
         return
-    tape.freed = (*tape.freed, visited)
+    tape.freed |= visited
+    tape.freeings.append(visited)
     for key in [k for k in tape.packed if k[0] in visited]:
         del tape.packed[key]
     if tape.done:

@@ -161,7 +161,7 @@ def _watched(side: Side, t, gs: list, arg_specs, wants, task: GraphTask, attache
 
 def _rule(side: Side, t, gs, arg_specs, wants, task: GraphTask) -> tuple:
     """The cotangents of the arguments of `t` by the rule of its operator, None where none is wanted."""
-    if side.tape.freed and any(t.first in f for f in side.tape.freed):
+    if t.first in side.tape.freed:
         _refuse_freed(side, t, arg_specs)
     side.visited.add(t.first)
     create = task.create

@@ -8,10 +8,12 @@ cuts has no children, and whoever comes to record after it misses and ends up he
 
 from __future__ import annotations
 
+from .plan import live_slots
 from .tape import Tape, local
 from .trace import Trace
+from .value import LeafValue
 
-CHECK = 256  # operations after which a periodic path without gradients is cut, and between looks
+CHECK = 256  # operations after which a periodic path that no later backward will walk is cut, and between looks
 UNROLLED = 16384  # the same for a path that wants gradients, whose backward is to be in the same program
 LIMIT = 4096  # operations after which any path is cut
 
@@ -31,17 +33,34 @@ def cuts(tape: Tape) -> bool:
     last = trace
     while not counts(last):
         last = last.parent
-    if trace.graph and n < UNROLLED:
+    if trace.graph and n < UNROLLED and not tape.freeings:
         return False
     if n % CHECK == 0:
         trace.period = period(last, n // 2)
-    if trace.period and n % trace.period == 0:
+    if trace.graph and n < UNROLLED:
+        # at a whole period, or else wherever one ends: the next tape begins there, and its periods end there, too
+        due = trace.period and (n % trace.period == 0 or n >= 2 * CHECK + 3 * trace.period)
+        trace.cut = bool(due) and _over(tape)
+    elif trace.period and n % trace.period == 0:
         trace.cut = True
     elif n >= (most := UNROLLED if trace.graph else LIMIT) and (not trace.period or n >= most + trace.period):
         trace.cut = True
     if trace.cut:
         trace.children = {}
     return trace.cut
+
+
+def _over(tape: Tape) -> bool:
+    """Whether nothing is alive on the tape that a later backward could begin at: what is has been freed."""
+    live = {v.slot for v in map(tape.pending.get, live_slots(tape)) if v.spec.needs and v.__class__ is not LeafValue}
+    node = tape.trace
+    while live and node is not None:
+        if not live.isdisjoint(node.outs):
+            if node.first not in tape.freed:
+                return False
+            live.difference_update(node.outs)
+        node = node.parent
+    return True
 
 
 def counts(t: Trace) -> bool:

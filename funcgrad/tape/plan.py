@@ -43,11 +43,8 @@ def live_slots(tape: Tape) -> tuple[int, ...]:
 def plan_for(tape: Tape, live: tuple[int, ...]) -> Plan:
     """What a run of `tape` must produce for the Values and graphs alive now."""
     nodes = tuple([s for s, n in tape.nodes.items() if n() is not None])
-    return _plan(tape.trace, live, nodes, tape.freed, frozenset(tape.packed))
-
-
-def _plan(trace: Trace, live: tuple, nodes: tuple, freed: tuple, packed: frozenset) -> Plan:
-    key = (live, nodes, freed, packed, settings())
+    trace, packed = tape.trace, frozenset(tape.packed)
+    key = (live, nodes, tuple(tape.freeings), packed, settings())
     plan = trace.plans.get(key)
     if plan is None:
         steps = trace.steps()
@@ -57,7 +54,7 @@ def _plan(trace: Trace, live: tuple, nodes: tuple, freed: tuple, packed: frozens
         for t in steps:
             if t.first in nodes:
                 roots.update(t.outs)
-        readers = keep(steps, roots, freed, packed, specs) if roots else {}
+        readers = keep(steps, roots, tape.freed, packed, specs) if roots else {}
         residual = sorted(s for s in readers if s not in given and s not in live)
         plan = trace.plans[key] = Plan((*live, *residual), readers)
     return plan

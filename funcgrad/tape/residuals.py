@@ -56,7 +56,7 @@ def _trace_rule(t: Trace, arg_specs: tuple):
     )
 
 
-def keep(steps: list[Trace], roots: set[int], freed: tuple[frozenset, ...], packed, specs) -> dict[int, list[int]]:
+def keep(steps: list[Trace], roots: set[int], freed: set[int], packed, specs) -> dict[int, list[int]]:
     """slot -> the steps (by first slot) whose rules read it, over the graphs that lead to `roots`. What is `packed`,
     (first slot of a step, position), needs no keeping."""
     live, readers = set(roots), {}
@@ -69,7 +69,7 @@ def keep(steps: list[Trace], roots: set[int], freed: tuple[frozenset, ...], pack
             continue
         arg_specs = tuple(None if a is None else specs[a] for a in t.args)
         live.update(t.args[i] for i in t.wants)
-        if any(t.first in f for f in freed):
+        if t.first in freed:
             continue
         outs, ins = reads(t, arg_specs)
         for slot, position in (*((t.first + i, -1 - i) for i in outs), *((t.args[i], i) for i in ins)):

@@ -18,19 +18,25 @@ VALUES = frozenset({Value, LeafValue})
 
 
 class Inputs(dict):
-    """Value -> slot. Asking for a computed Value that has not entered makes it enter, except after a backward:
-    then the reader must first ask whether the tape ends here (`record.ready`), and gets a KeyError."""
+    """Value -> slot. Asking for a computed Value that has not entered, or for a leaf that is pending here, makes it
+    enter; except a pending leaf after a backward: then the reader must first ask whether the tape ends here
+    (`record.ready`), and gets a KeyError."""
 
     __slots__ = ("tape",)
 
     def __missing__(self, v: Value) -> int:
         tape = self.tape
-        if tape.swept or v.tape is not None or v.home is not None or v.array.__class__ is Failed:
-            raise KeyError(v)
         trace = tape.trace
-        child = trace.children.get((INPUT, v.spec))
-        if child is None:
-            child = input_step(trace, v.spec)
+        if v.home is not None:
+            if v.home is not tape or tape.swept or not trace.mode.grad:
+                raise KeyError(v)
+            child = leaf_step(trace, v.slot, v.spec)
+        elif v.tape is not None or v.array.__class__ is Failed:
+            raise KeyError(v)
+        else:
+            child = trace.children.get((INPUT, v.spec))
+            if child is None:
+                child = input_step(trace, v.spec)
         tape.trace = child
         slot = child.first
         self[v] = slot
@@ -46,7 +52,7 @@ class Tape:
     inputs   Value -> slot, of the computed Values that entered; `entered` is its inverse
     scalars  slot -> the Python scalar met there this time
     swept    a backward has been recorded here
-    freed    one frozenset of steps (by first slot) for each backward that freed its graph
+    freed    the steps (by first slot) of graphs that backwards have freed; `freeings`: those of each, in order
     hooks    slot -> list of hooks on the gradient of what is there
     attached first slot of a step -> what the engine keeps of this one taking of it (hooks, a backward in Python)
     packed   (first slot of a step, position) -> what its backward asks for that saved array instead of having it
@@ -61,8 +67,8 @@ class Tape:
     """
 
     __slots__ = (
-        "__weakref__", "attached", "done", "edges", "entered", "freed", "hooks", "inputs", "journal", "kept", "lifted",
-        "lock", "nodes", "packed", "pending", "readers", "scalars", "serial", "swept", "trace",
+        "__weakref__", "attached", "done", "edges", "entered", "freed", "freeings", "hooks", "inputs", "journal",
+        "kept", "lifted", "lock", "nodes", "packed", "pending", "readers", "scalars", "serial", "swept", "trace",
     )  # fmt: skip
 
     def __init__(self, trace: Trace):
@@ -78,7 +84,8 @@ class Tape:
         self.lifted: dict[int, list] = {}
         self.nodes: dict[int, object] = {}
         self.journal: dict[int, tuple] = {}
-        self.freed: tuple[frozenset, ...] = ()
+        self.freed: set[int] = set()
+        self.freeings: list[frozenset] = []
         self.swept = self.done = False
         self.lock = threading.RLock()
 

@@ -138,8 +138,11 @@ def _pow_number(input, exponent):
         else:
             input, exponent = input.to(dtypes.get_default_dtype()), int(exponent)
     if isinstance(exponent, int):
-        return call(ROW["pow_int"], (input,), {"exponent": int(exponent)})
-    return call(ROW["pow_scalar"], (input, exponent))
+        return _pow_int(input, int(exponent))
+    return _pow_scalar(input, exponent)
+
+
+_pow_int, _pow_scalar = (make(ROW[name], "f") for name in ("pow_int", "pow_scalar"))
 
 
 # ---- overloads of reductions ---------------------------------------------------------------------------
