@@ -174,6 +174,9 @@ def _inplace(op, args, params):
             warnings.warn(REPEATED.format(f"{op.name}_", _REPEATED[op.name]), UserWarning, stacklevel=3)
     if local.grad or self._storage is not None:
         check_writable(self, *args, overlap=op.name not in _REPEATED)
+    if op.indices is not None:
+        where = next(i for i, a in enumerate(op.sig.arrays) if a.name == op.indices.name)
+        check_indices(op, self, args[where], params.get("dim"))
     return write_fresh(self, record(op, operands(op, args), params))
 
 
@@ -312,15 +315,18 @@ def _source(op: Op, form: str) -> str:
     tail = f"({''.join(x + ', ' for x in arrays)}), {{{', '.join(f'{n!r}: {x}' for n, x in params)}}}"
     suffix = "_" if form == "i" else ""
     text = f"def {op.name}{suffix}({head}):\n"
+    check = ""
     if op.indices is not None:
         dim = ", dim" if any(a.name == "dim" for a in args) else ""
-        text += f"    _check(op, {first}, {op.indices.name}{dim})\n"
+        check = f"    _check(op, {first}, {op.indices.name}{dim})\n"
+    if form != "i":
+        text += check
     kinds = [(x, a.kind) for x, a in zip(arrays, op.sig.arrays, strict=True)]
     if form == "i":
         if op.family == "view":
             return text + f"    return _reshape_in_place(op, {tail})\n"
         slow = f"_inplace(op, {tail})"
-        before = f"    if local.grad or self._storage is not None: return {slow}\n"
+        before = f"    if local.grad or self._storage is not None: return {slow}\n" + check
         return text + body([(kinds[0][0], "T"), *kinds[1:]], params, slow, before) + RENAME
     if op.family == "view":
         return text + f"    return {'_view' if form == 'f' else '_view_method'}(op, {tail})\n"
