@@ -13,7 +13,7 @@ from copy import deepcopy
 
 from ..engine import enable_grad, no_grad
 from ..engine.modes import set_grad_enabled
-from ..tape import local, stats
+from ..tape import local, settle, stats
 from ..tensor import Tensor
 from ..tensor.tensor import typename, zero_grad
 from ..utils.hooks import Hooks, RemovableHandle, register
@@ -69,6 +69,7 @@ class Optimizer:
             cls.step = _hooked(cls.__dict__["step"])
 
     def __init__(self, params: Iterable, defaults: dict) -> None:
+        settle()  # how parameters and data were made is no part of the first step
         self.defaults = defaults
         self.__dict__.update({name: Hooks() for name in TABLES})
         if isinstance(params, Tensor):

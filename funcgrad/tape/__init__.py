@@ -11,7 +11,7 @@ from .program import Program
 from .reasons import RecompileWarning, assert_no_recompile, explain
 from .record import ready, record
 from .residuals import backward_params, reads
-from .run import force, known_array, run
+from .run import force, known_array, run, settle
 from .stats import Stats, stats
 from .tape import (
     VALUES,
@@ -76,6 +76,7 @@ __all__ = [
     "set_grad",
     "set_scope",
     "set_watch",
+    "settle",
     "spec",
     "specs_of",
     "stats",

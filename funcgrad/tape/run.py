@@ -18,6 +18,7 @@ from .plan import live_slots, plan_for, program_for
 from .program import lower
 from .stats import stats
 from .tape import Tape, fresh, local
+from .trace import INPUT
 from .transaction import Uninterrupted, roll_back
 from .value import Failed, LeafValue, Value, place
 
@@ -32,6 +33,7 @@ def run() -> None:
     if local.whole is not None:
         local.whole.look(None)
     with tape.lock:
+        _unread(tape)
         live = live_slots(tape)
         if not live:
             if tape.pending:
@@ -57,6 +59,20 @@ def run() -> None:
         except Exception as error:
             roll_back(tape, live, error)
             raise
+
+
+def _unread(tape: Tape) -> None:
+    """Take back what entered last, for an operation that then did not come: it is no part of the path."""
+    while tape.trace.kind is INPUT and tape.trace.first not in tape.lifted:
+        del tape.inputs[tape.entered.pop(tape.trace.first)]
+        tape.trace = tape.trace.parent
+
+
+def settle() -> None:
+    """Run what was recorded so far where something new begins, so that it is recorded alike each time. Not while a
+    function is recorded to be replayed, as the body of a loop, or for JAX."""
+    if local.whole is None and local.body is None and local.traced is None:
+        run()
 
 
 def force(v: Value):

@@ -11,7 +11,7 @@ import os
 import warnings
 import weakref
 
-from ...tape import local, run
+from ...tape import settle
 from .collate import default_collate, default_convert
 from .dataset import IterableDataset
 from .fetch import fetcher
@@ -189,8 +189,7 @@ def _check(num_workers, timeout, prefetch_factor, persistent_workers) -> None:
 
 class _Iterator:
     def __init__(self, loader: DataLoader):
-        if local.whole is None and local.body is None and local.traced is None:
-            run()  # what was recorded so far: the first batch's step is to be recorded like every other
+        settle()  # the first batch's step is to be recorded like every other
         self._loader = loader
         self._indices = iter(loader._index_sampler)
         # drawn before the sampler draws, and also where there are no workers: PyTorch's random stream goes on from it
