@@ -21,9 +21,9 @@ T = NAMES["torch"]
 ALONE = {"unary", "unary_float", "binary", "binary_float", "ternary", "compare", "unary_bool", "activation"}
 POINTWISE = {op.name for op in REGISTRY.values() if op.family in ALONE} | {
     "masked_fill", "clone", "dropout", "alpha_dropout", "add", "sub", "subtract", "multiply", "divide", "true_divide",
-    "fill", "zero", "float_power", "square", "sigmoid", "tanh", "softplus", "clip", "hardtanh", "prelu", "to", "type",
-    "type_as", "float", "double", "half", "bfloat16", "int", "long", "bool", "cpu", "cuda", "detach", "zeros_like",
-    "ones_like", "full_like", "empty_like", "rand_like", "randn_like", "nan_to_num", "__rsub__", "__rpow__",
+    "fill", "zero", "float_power", "clip", "prelu", "to", "type", "type_as",
+    "float", "double", "half", "bfloat16", "int", "long", "bool", "cpu", "cuda", "detach", "zeros_like",
+    "ones_like", "full_like", "empty_like", "rand_like", "randn_like", "__rsub__", "__rpow__",
     "__rtruediv__", "__radd__", "__rmul__",
 }  # fmt: skip
 LOSSES = {
@@ -45,7 +45,7 @@ def apply(func, args: tuple, kwargs: dict):
 
 
 def handles(*names: str):
-    """Register what the functions of these names do; `{name}` in a message is the first."""
+    """Register what the functions of these names do."""
 
     def register(f):
         for name in names:

@@ -58,15 +58,18 @@ class Ragged:
         """For each place of the values, the component that it belongs to."""
         return T["tensor"](np.repeat(np.arange(self.batch), self.lengths))
 
-    def mask(self, longest: int | None = None) -> Tensor:
+    def mask(self) -> Tensor:
         """B x `longest`: where a padded Tensor has numbers of a component."""
-        return T["tensor"](np.arange(longest or self.longest) < np.array(self.lengths)[:, None])
+        return T["tensor"](self._inside(self.longest))
+
+    def _inside(self, longest: int) -> np.ndarray:
+        return np.arange(longest) < np.array(self.lengths)[:, None]
 
     def padded(self, values: Tensor, axis: int, fill, longest: int | None = None) -> Tensor:
         """A Tensor with the batch first, and `axis` of `values` behind it as long as the longest; `fill` elsewhere."""
         longest = self.longest if longest is None else longest
         starts = np.cumsum([0, *self.lengths])[:-1, None]
-        inside = np.arange(longest) < np.array(self.lengths)[:, None]
+        inside = self._inside(longest)
         places = np.where(inside, starts + np.arange(longest), 0)
         rows = values.movedim(axis, 0)
         if rows.shape[0]:

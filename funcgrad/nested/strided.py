@@ -83,7 +83,8 @@ class StridedNestedTensor(Tensor):
     def backward(self, gradient=None, retain_graph=None, create_graph: bool = False, inputs=None) -> None:
         from ..autograd import backward
 
-        backward(self._components, gradient and gradient._components, retain_graph, create_graph, inputs=inputs)
+        given = None if gradient is None else gradient._components
+        backward(self._components, given, retain_graph, create_graph, inputs=inputs)
 
     def values(self) -> Tensor:
         """All numbers in one row."""

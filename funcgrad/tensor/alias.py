@@ -52,9 +52,10 @@ def make_view(base: Tensor, op: Op, params: dict, out: Tensor | tuple[Tensor, ..
     for i, t in enumerate(out) if several else ((None, out),):
         t._storage = family.storage
         t._cut = Cut(family, (*steps, (op, params, extra, i)), origin, (i or 0, op, params) if needs and grad else None)
-        v = value_of(t)
-        if needs and not grad and v.__class__ is Value and v.spec.dtype.differentiable:
-            become_leaf(v, nowhere(t))
+        if needs and not grad:
+            v = value_of(t)
+            if v.__class__ is Value and v.spec.dtype.differentiable:
+                become_leaf(v, nowhere(t))
         family.add(t)
     return out
 
@@ -257,9 +258,12 @@ _CAST = Op(
 
 def write_fresh(t: Tensor, v: Value) -> Tensor:
     """`write` of a Value recorded just now that nobody else holds: the path of every optimiser."""
-    old = held(t)
-    if old is None:
-        return write(t, v)
+    try:
+        old = t._value
+    except AttributeError:
+        old = held(t)  # of a class that takes over
+        if old is None:
+            return write(t, v)
     if t._storage is not None:
         forget_dead(t)
     if t._storage is not None or v.spec is not old.spec.plain:

@@ -179,6 +179,9 @@ def test_gradients_come_to_leaves_and_components(t):
     s = t.nested.nested_tensor([t.ones(2), t.ones(3)], requires_grad=True)
     (s * 2).to_padded_tensor(0.0).sum().backward()
     assert [g.tolist() for g in s.grad.unbind()] == [[2.0, 2.0], [2.0, 2.0, 2.0]]
+    s = t.nested.nested_tensor([t.ones(2), t.ones(3)], requires_grad=True)
+    (s * 2).backward(t.nested.nested_tensor([t.ones(2), t.zeros(3)]))
+    assert [g.tolist() for g in s.grad.unbind()] == [[2.0, 2.0], [0.0, 0.0, 0.0]]
 
 
 def test_printing():
