@@ -12,6 +12,8 @@ from .side import Side, edge_of, kept, mark
 from .task import GraphTask
 from .walk import Swept, add
 
+new = object.__new__
+
 
 @dataclass(frozen=True, eq=False)
 class Jump:
@@ -23,7 +25,8 @@ class Jump:
     end: object
     visited: frozenset
     entries: tuple[tuple, ...]  # (slot here, slot on the finished tape, Spec of that)
-    leaves: tuple[tuple, ...]  # (slot of the input, slot of its gradient, Spec of that)
+    leaves: tuple[int, ...]  # the slots where the leaves it ended at entered
+    gradients: tuple[tuple, ...]  # (slot, Spec) of the gradient of each
     targets: tuple[tuple, ...]  # (number of the target, slot of its gradient, Spec of that)
 
 
@@ -37,7 +40,30 @@ def key_of(task: GraphTask, side: Tape) -> tuple:
 
 def leaves_key(root: int, slots: tuple) -> tuple:
     """`key_of` a walk from ones at the slot `root` of this tape to leaves that entered once each, at `slots`."""
-    return (None, (root,), (None,), tuple([() if s is None else (s,) for s in slots]), False)
+    return (None, (root,), (None,), tuple([(s,) for s in slots]), False)
+
+
+@dataclass(frozen=True, eq=False)
+class Again:
+    """A jump whose leaves, which entered once each, all got a gradient: (slot, Spec) of each, in their order."""
+
+    end: object
+    gradients: tuple[tuple, ...]
+
+
+def again(root: int, slots: tuple) -> Again | None:
+    """What a walk like that of `leaves_key` found here, if every leaf got a gradient."""
+    jumps = local.tape.trace.jumps
+    known = jumps.get((root, slots))
+    if known is None:
+        jump = None if None in slots else jumps.get(leaves_key(root, slots))
+        if jump is None or jump.entries:
+            return None
+        found = dict(zip(jump.leaves, jump.gradients, strict=True))
+        if not found.keys() >= set(slots):
+            return None
+        known = jumps[root, slots] = Again(jump.end, tuple([found[s] for s in slots]))
+    return known
 
 
 def _target_key(tape: Tape, targets):
@@ -64,25 +90,25 @@ def leaves_of(jump: Jump, side: Tape) -> list[Leaf] | None:
         return None
     if jump.entries and not all([at in side.kept or at in side.scalars for _, at, _ in jump.entries]):
         return None
-    leaves = [edge_of(side, slot) for slot, _, _ in jump.leaves]
+    leaves = [edge_of(side, slot) for slot in jump.leaves]
     return leaves if ONLY_LEAVES.issuperset(map(type, leaves)) else None
 
 
 ONLY_LEAVES = frozenset({Leaf})
 
 
-def land(jump: Jump) -> dict[int, Value]:
-    """Go where the walk went, without walking: the slots of the leaves it ended at -> their gradients."""
+def land(end, gradients) -> list[Value]:
+    """Go where the walk went, without walking: the Values at each (slot, Spec)."""
     tape = local.tape
     stats.jumps += 1
-    tape.trace, tape.swept = jump.end, True
-    pending, found = tape.pending, {}
-    for slot, at, s in jump.leaves:
+    tape.trace, tape.swept = end, True
+    pending, found = tape.pending, []
+    for at, s in gradients:
         g = pending.get(at)
         if g is None:
-            g = pending[at] = Value()
+            g = pending[at] = new(Value)
             g.tape, g.slot, g.spec = tape, at, s
-        found[slot] = g
+        found.append(g)
     return found
 
 
@@ -92,7 +118,7 @@ def take(jump: Jump, task: GraphTask, side: Tape, ends: list[Leaf]) -> Swept:
     for here, there, s in jump.entries:
         v = kept(side, there, s, task.create)
         tape.inputs[v], tape.entered[here] = here, v
-    for g, leaf in zip(land(jump).values(), ends, strict=True):
+    for g, leaf in zip(land(jump.end, jump.gradients), ends, strict=True):
         if leaf in found.leaves:
             add(found.leaves, leaf, g)
         else:
@@ -108,8 +134,9 @@ def remember(began, key, side: Side, found: Swept, task: GraphTask) -> None:
     """Leave a jump for the walk that was just made, on the step where it began."""
     tape = local.tape
     wanted = None if task.targets is None else {s for t in key[3] if t.__class__ is tuple for s in t}
-    leaves = tuple((s, g.slot, g.spec) for s, g in found.ends if wanted is None or s in wanted)
+    ends = [(s, g) for s, g in found.ends if wanted is None or s in wanted]
+    leaves, gradients = tuple(s for s, _ in ends), tuple((g.slot, g.spec) for _, g in ends)
     captured = tuple((i, found.targets[i].slot, found.targets[i].spec) for i, t in enumerate(task.targets or ())
                      if t.__class__ is tuple and i in found.targets)
     entries = tuple((tape.inputs[v], slot, side.specs[slot]) for slot, v in side.held.items() if v in tape.inputs)
-    began.jumps[key] = Jump(tape.trace, frozenset(side.visited), entries, leaves, captured)
+    began.jumps[key] = Jump(tape.trace, frozenset(side.visited), entries, leaves, gradients, captured)

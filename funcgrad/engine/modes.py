@@ -21,16 +21,15 @@ def is_grad_enabled() -> bool:
 class _Mode:
     """What the modes share; `_enter` says what to set and returns what to restore."""
 
+    _saved: tuple = ()  # what to restore, once for each `with` that it is in
+
     def __enter__(self):
-        self._stack().append(self._enter())
+        self._saved = (*self._saved, self._enter())
 
     def __exit__(self, kind, error, tb):
-        self._leave(self._stack().pop())
-
-    def _stack(self) -> list:
-        if "_saved" not in self.__dict__:
-            self._saved = []
-        return self._saved
+        *before, last = self._saved
+        self._saved = tuple(before)
+        self._leave(last)
 
     def _leave(self, saved) -> None:
         set_grad(saved)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ..tape import Lifted, Tape, Value, local, ready
 from . import anomaly
-from .jump import key_of, land, leaves_key, leaves_of, remember, take
+from .jump import again, key_of, land, leaves_of, remember, take
 from .leaf import Leaf
 from .task import GraphTask
 from .walk import Swept, walk
@@ -36,17 +36,16 @@ def sweep(task: GraphTask) -> Swept:
     return _settle(found, task)
 
 
-def gradients_again(root: Value, leaves: list[Value], slots: tuple) -> list[Value | None] | None:
-    """The gradients of `root` for leaves that entered this thread's tape at `slots` (None: not at all), if a jump knows
-    them; else None. What `sweep` finds for leaves without hooks, sooner; the graph is retained."""
+def gradients_again(root: Value, leaves: list[Value], slots: tuple) -> list[Value] | None:
+    """The gradients of `root` for leaves that entered this thread's tape at `slots`, if a jump knows one for each; else
+    None. What `sweep` finds for leaves without hooks, sooner; the graph is retained."""
     tape = local.tape
     if root.tape is not tape or tape.freed or _has_guests(tape) or not _unwatched():
         return None
-    jump = tape.trace.jumps.get(leaves_key(root.slot, slots))
-    if jump is None or jump.entries or any([v.owner.hooks for v in leaves]):
+    known = again(root.slot, slots)
+    if known is None or any([v.owner.hooks for v in leaves]):
         return None
-    found = land(jump)
-    return [found.get(s) for s in slots]
+    return land(known.end, known.gradients)
 
 
 def _unwatched() -> bool:

@@ -27,6 +27,8 @@ class GraphTask:
     create   record the rules so that they can be differentiated themselves
     """
 
+    __slots__ = ("_reached", "arriving", "callbacks", "create", "number", "retain", "roots", "sides", "targets")
+
     def __init__(self, roots: list, targets: list | None = None, *, retain: bool = False, create: bool = False):
         self.number = next(_numbers)
         self.roots, self.targets, self.retain, self.create = roots, targets, retain, create

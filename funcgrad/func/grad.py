@@ -16,7 +16,7 @@ from ..tensor import Tensor
 from ..tensor import grad as gradients
 from ..tensor.create import zeros_like
 from ..tensor.storage import detached
-from ..tensor.tensor import value_of, wrap
+from ..tensor.tensor import value_of, wrap, wrap_all
 from .outside import depends_outside, found_again
 from .tree import flatten, map_leaves, unflatten
 
@@ -111,9 +111,9 @@ def _fresh_args(args: tuple, numbers: tuple):
     new, inputs, trees, outer = list(args), [], [], False
     for n in numbers:
         tree = Tree(args[n])
-        for t in tree.chosen:
-            if not isinstance(t, Tensor):
-                raise ValueError(f"Thing passed to transform API must be Tensor, got {type(t)}")
+        for kind in set(map(type, tree.chosen)):
+            if not issubclass(kind, Tensor):
+                raise ValueError(f"Thing passed to transform API must be Tensor, got {kind}")
         values = list(map(value_of, tree.chosen))
         if tree.others is not None:
             values = list(map(detached, values))
@@ -121,7 +121,7 @@ def _fresh_args(args: tuple, numbers: tuple):
         if not all([s.dtype.differentiable for s in specs]):
             raise RuntimeError("only Tensors of floating point dtype can require gradients")
         outer = outer or any([s.needs for s in specs])
-        made = list(map(wrap, fresh_values(values)))
+        made = wrap_all(fresh_values(values))
         inputs += made
         trees.append(tree)
         new[n] = tree.of(made, lambda t: t)
@@ -203,7 +203,7 @@ def _like(trees: list[Tree], found: list) -> tuple:
 
 def _done(t, create: bool):
     """A result as it leaves the transform: without the history that only the transform had."""
-    return t if create or not isinstance(t, Tensor) or not t.requires_grad else t.detach()
+    return t if create or not isinstance(t, Tensor) or not t.requires_grad else wrap(detached(value_of(t)))
 
 
 def vjp(func: Callable, *primals, has_aux: bool = False):

@@ -6,7 +6,7 @@ from ..engine import Leaf, gradients_again, place
 from ..engine.side import collect
 from ..tape import LeafValue, Value, base, local
 from ..tensor import Tensor
-from ..tensor.tensor import value_of, wrap
+from ..tensor.tensor import value_of, wrap_all
 
 
 def depends_outside(value: Tensor, inputs: list[Tensor]) -> bool:
@@ -33,7 +33,7 @@ def found_again(value: Tensor, inputs: list[Tensor]) -> list[Tensor] | None:
     if tape.trace.facts.get(_key(root.slot, slots)) is not False:
         return None
     found = gradients_again(root, leaves, slots)
-    return None if found is None or None in found else list(map(wrap, found))
+    return None if found is None else wrap_all(found)
 
 
 def _key(root: int, slots: tuple) -> tuple:

@@ -29,7 +29,18 @@ from .tape import (
 )
 from .trace import INPUT, LEAF, Trace, promoted, specs_of
 from .uses import uses
-from .value import Failed, LeafValue, Spec, Value, become_leaf, computed, leaf_value, place, spec
+from .value import (
+    Failed,
+    LeafValue,
+    Spec,
+    Value,
+    become_leaf,
+    computed,
+    leaf_value,
+    leaf_values,
+    place,
+    spec,
+)
 
 __all__ = [
     "INPUT",
@@ -59,6 +70,7 @@ __all__ = [
     "innermost",
     "known_array",
     "leaf_value",
+    "leaf_values",
     "lift_again",
     "limit",
     "local",

@@ -124,21 +124,31 @@ def lend(v: Value) -> None:
 
 def finish(tape: Tape, arrays: dict, readers: dict) -> None:
     """Commit: arrays to Values, what later backwards need to the Tape, and a new Tape to the thread."""
-    entered = tape.entered
-    edges = {s: v.owner if v.__class__ is LeafValue else place(v) for s, v in entered.items() if v.spec.needs}
+    entered, pending = tape.entered, tape.pending
+    stays = bool(readers or tape.nodes)  # whether a graph outlives the run
     for slot, array in arrays.items():
-        v = tape.pending.get(slot)
+        v = pending.get(slot)
         if v is None:
             continue
-        v.array, v.tape, v.home = array, None, None
-        v.graph = tape if v.spec.needs and v.__class__ is Value else None
+        v.array = array
+        v.tape = v.home = v.graph = None
+        if v.spec.needs:
+            stays = True
+            if v.__class__ is Value:
+                v.graph = tape
+    tape.edges = _edges(entered) if stays else {}
     tape.kept = {
         slot: arrays[slot] if slot in arrays else entered[slot].array
         for slot in readers
         if slot in arrays or slot in entered
     }
     tape.readers = {slot: set(steps) for slot, steps in readers.items()}
-    tape.edges, tape.serial, tape.done = edges, next(_serial), True
+    tape.serial, tape.done = next(_serial), True
     tape.pending, tape.inputs, tape.entered, tape.journal = {}, {}, {}, {}
     if tape is local.tape:
         fresh()
+
+
+def _edges(entered: dict) -> dict:
+    """Where the gradients of what entered go on."""
+    return {s: v.owner if v.__class__ is LeafValue else place(v) for s, v in entered.items() if v.spec.needs}

@@ -7,6 +7,8 @@ finished Tape lives on only while the graph of some live Value needs it.
 from __future__ import annotations
 
 import threading
+from operator import attrgetter
+from typing import NamedTuple
 
 import numpy as np
 
@@ -42,6 +44,16 @@ class Inputs(dict):
         self[v] = slot
         tape.entered[slot] = v
         return slot
+
+
+class Entry(NamedTuple):
+    """Where a path goes when several Values enter at once, and their slots."""
+
+    end: Trace
+    slots: tuple[int, ...]
+
+
+_spec_of, _array_of = attrgetter("spec"), attrgetter("array")
 
 
 class Tape:
@@ -112,6 +124,19 @@ class Tape:
         self.entered[slot] = v
         return slot
 
+    def enter_all(self, values: list) -> None:
+        """`enter` computed Values, none of which is here yet: by one look-up where such ones entered before."""
+        key = (INPUT, tuple(map(_spec_of, values)))
+        known = self.trace.jumps.get(key)
+        if known is None or Failed in map(type, map(_array_of, values)):
+            began = self.trace
+            slots = tuple(map(self.enter, values))
+            began.jumps[key] = Entry(self.trace, slots)
+            return
+        self.trace = known.end
+        self.inputs.update(zip(values, known.slots, strict=True))
+        self.entered.update(zip(known.slots, values, strict=True))
+
     def at(self, slot: int, spec_: Spec) -> Value:
         """The Value at `slot` of a Tape that is not done, made now if nobody held it."""
         found = self.pending.get(slot) or self.entered.get(slot)
@@ -155,8 +180,16 @@ class _Local(threading.local):
         self.tape = Tape(root(_mode(self)))
 
 
+_modes: dict[tuple, Mode] = {}
+
+
 def _mode(local: _Local) -> Mode:
-    return Mode(local.grad, dtypes.get_default_dtype(), local.scope, bool(local.watch), local.cast)
+    """The modes of this thread, as the one Mode of these."""
+    key = (local.grad, dtypes.get_default_dtype(), local.scope, bool(local.watch), local.cast)
+    found = _modes.get(key)
+    if found is None:
+        found = _modes[key] = Mode(*key)
+    return found
 
 
 local = _Local()

@@ -104,7 +104,7 @@ class Trace:
         self.consts, self.kinds, self.scalar_slots = [], (), ()
         self.wants: frozenset[int] = frozenset()  # positions of the arguments that a gradient goes on to
         self.plans: dict = {}
-        self.jumps: dict = {}
+        self.jumps: dict = {}  # what leads many steps on at once: each has its `end`
         self.facts: dict = {}  # what others found out about the path to here
         self.cut, self.line = False, None
         self.period = parent.period if parent is not None else 0

@@ -163,8 +163,8 @@ def _zeros(t, create: bool) -> Tensor:
 def _gradients(wanted, outputs, grad_outputs, retain, create, allow_unused, level: int) -> list:
     """The Values of the gradients of `outputs`, None where there is none; `level` is that of batched cotangents."""
     roots, targets = _roots(outputs, grad_outputs, level), _targets(wanted)
-    for v in [v for v in map(value_of, filter(_is_tensor, outputs)) if isinstance(v, Lifted)]:
-        if any(separate(v, value_of(t)) for t in filter(_is_tensor, wanted)):
+    for v in map(value_of, filter(_is_tensor, outputs)):
+        if isinstance(v, Lifted) and any(separate(v, value_of(t)) for t in filter(_is_tensor, wanted)):
             raise RuntimeError(SEPARATE)
     with GraphTask(roots, targets, retain=retain, create=create) as task:
         swept = sweep(task).targets
@@ -222,6 +222,11 @@ def _roots(outputs: Sequence, grads, level: int = 0) -> list:
         raise RuntimeError(f"got {len(outputs)} tensors and {len(grads)} gradients")
     roots = []
     for i, (t, g) in enumerate(zip(outputs, grads, strict=True)):
+        if g is None and t.__class__ is Tensor:
+            v = value_of(t)
+            if v.__class__ is Value and v.spec.needs and not v.spec.shape and v.spec.dtype.is_floating_point:
+                roots.append((gradient_place(v), None, v.spec))  # a loss
+                continue
         s, where = _spec(t), _place(t)
         if g is None:
             if where is not None and math.prod(s.shape) != 1:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import time
 import warnings
+import weakref
+from itertools import repeat
 
 import numpy as np
 from jax.core import Tracer
@@ -268,6 +270,14 @@ def wrap(v: Value) -> Tensor:
     return t
 
 
+def wrap_all(values) -> list[Tensor]:
+    """A plain Tensor naming each, in one loop."""
+    found = list(map(new, repeat(Tensor, len(values))))
+    for t, v in zip(found, values, strict=True):
+        t._value = v
+    return found
+
+
 def value_of(t: Tensor) -> Value:
     """The Value a Tensor names now."""
     try:
@@ -306,11 +316,10 @@ def spec_of(t: Tensor) -> Spec:
 
 def leaf_of(t: Tensor) -> Leaf:
     """The Leaf of a Tensor, made when first asked for."""
-    if t._leaf is None:
-        import weakref
-
-        t._leaf = Leaf(weakref.ref(t))
-    return t._leaf
+    leaf = t._leaf
+    if leaf is None:
+        leaf = t._leaf = Leaf(weakref.ref(t))
+    return leaf
 
 
 def zero_grad(t: Tensor, set_to_none: bool) -> None:
