@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+
+from . import fft, linalg, special
+from .nn import functional
 from .tensor import Tensor
-from .tensor.overrides import taken, taking
+from .tensor.overrides import TWINS, taken, taking
 
 __all__ = [
     "handle_torch_function", "has_torch_function", "has_torch_function_unary", "has_torch_function_variadic",
@@ -48,3 +52,27 @@ def wrap_torch_function(dispatcher):
         return function
 
     return wrapped
+
+
+_SPACES = (("linalg_", linalg), ("special_", special), ("fft_", fft))
+
+
+def _ours(func):
+    """Our function for one of PyTorch's, None if there is none; any other function is itself."""
+    of = getattr(func, "__objclass__", None)  # of a method: PyTorch's take its own Tensors only
+    where = getattr(of or func, "__module__", None) or ""
+    if where.split(".")[0] != "torch":
+        return func
+    if of is not None:
+        return None
+    name = func.__name__
+    for start, space in _SPACES:
+        if name.startswith(start) and hasattr(space, name.removeprefix(start)):
+            return getattr(space, name.removeprefix(start))
+    spaces = [sys.modules[__package__], functional]
+    if where.endswith(("nn", "nn.functional")):
+        spaces.reverse()
+    return next((getattr(space, name) for space in spaces if hasattr(space, name)), None)
+
+
+TWINS.ours = _ours

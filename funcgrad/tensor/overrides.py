@@ -24,7 +24,9 @@ class _Takes(dict):
 
     def __missing__(self, c) -> bool:
         f = getattr(c, "__torch_function__", None)
-        own = c is not Tensor and f is not None and getattr(f, "__func__", f) is not _disabled_torch_function_impl
+        f = getattr(f, "__func__", f)
+        plain = f is None or f is _disabled_torch_function_impl or getattr(f, "__module__", None) == "torch._tensor"
+        own = c is not Tensor and not plain
         self[c] = own and not issubclass(c, type)
         return self[c]
 
@@ -102,10 +104,23 @@ def as_class(made, cls, given=()):
     return made
 
 
+class Twins:
+    """Finds our function for one of PyTorch's: `ours(func)`. The package says how, which knows all its names."""
+
+    ours = staticmethod(lambda func: func)
+
+
+TWINS = Twins()
+
+
 @classmethod
 def __torch_function__(cls, func, types, args=(), kwargs=None):
-    """What a class of Tensors does with a function unless it says otherwise: the function, and results of the class."""
-    if not all(issubclass(cls, t) for t in types):
+    """What a class of Tensors does with a function unless it says otherwise: the function, and results of the class.
+
+    PyTorch's own functions come here when they are given our Tensors: then it is ours of that name, if there is one.
+    """
+    func = TWINS.ours(func)
+    if func is None or not all(issubclass(cls, t) for t in types):
         return NotImplemented
     with disabled():
         return as_class(func(*args, **(kwargs or {})), cls, args)

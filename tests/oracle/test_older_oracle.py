@@ -123,3 +123,31 @@ def test_programs_forgotten():
     before = funcgrad.tape.stats.compiles
     funcgrad.compiler.reset()
     assert (x * 3.5).sum().item() == 10.5 and funcgrad.tape.stats.compiles == before + 1
+
+
+FUNCTIONS = [
+    "T.add(x, 1)", "T.sin(x)", "T.nn.functional.gelu(x)", "T.nn.functional.softmax(x, -1)", "T.linalg.norm(x)", "T.fft.fft(x)",
+    "T.special.erf(x)", "T.nn.PairwiseDistance()(x, 2 * x)", "T.split(x, 1)[1]", "T.einsum('ij,jk', x, x)", "T.cat([x, x])",
+    "T.nn.functional.linear(x, x)", "T.nn.functional.triplet_margin_with_distance_loss(x, x + 1, x - 2)",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", FUNCTIONS)
+def test_functions_of_pytorch_take_our_tensors(text):
+    """What a library does that has imported PyTorch itself: its functions find ours of the same name."""
+    numbers = [[1.0, 2.0], [3.0, 5.0]]
+    ours, theirs = (m.tensor(numbers, requires_grad=True) for m in (funcgrad, torch))
+    a, b = (eval(text, {"T": torch, "x": x}) for x in (ours, theirs))
+    assert type(a) is funcgrad.Tensor
+    np.testing.assert_allclose(a.detach().numpy(), b.detach().numpy(), rtol=1e-5)
+    for made in (a, b):
+        made.abs().sum().backward()
+    np.testing.assert_allclose(ours.grad.numpy(), theirs.grad.numpy(), rtol=1e-4, atol=1e-6)
+
+
+def test_what_cannot_take_our_tensors_says_so():
+    x = funcgrad.ones(2, 2)
+    with pytest.raises(TypeError, match="all __torch_function__ handlers returned NotImplemented"):
+        torch.hspmm(x, x)
+    with pytest.raises(TypeError, match="unsupported operand type"):
+        torch.ones(2, 2) + x
