@@ -8,6 +8,8 @@ from ..tape import LeafValue, Value, base, local
 from ..tensor import Tensor
 from ..tensor.tensor import value_of, wrap_all
 
+ONLY_LEAF_VALUES = frozenset({LeafValue})
+
 
 def depends_outside(value: Tensor, inputs: list[Tensor]) -> bool:
     """Whether `value` has history besides that of `inputs`, the arguments of the transform."""
@@ -27,7 +29,7 @@ def found_again(value: Tensor, inputs: list[Tensor]) -> list[Tensor] | None:
     """The gradients of a scalar with no history besides that of `inputs`, if this path was gone before, each of
     `inputs` used and a leaf of its own; else None."""
     root, leaves, tape = value_of(value), list(map(value_of, inputs)), local.tape
-    if not all([v.__class__ is LeafValue for v in leaves]) or root.__class__ is not Value:
+    if root.__class__ is not Value or not ONLY_LEAF_VALUES.issuperset(map(type, leaves)):
         return None
     slots = tuple(map(tape.inputs.get, leaves))
     if tape.trace.facts.get(_key(root.slot, slots)) is not False:

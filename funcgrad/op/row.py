@@ -75,7 +75,7 @@ class Op:
         self.indices: Indices | None = over.pop("indices", None)  # which its index argument may have
         # the dtype in which Python numbers come, where they are not promoted with the arrays; None for their default
         self.numbers = over.pop("numbers", None)
-        # for a derived row: (specs of the arrays, params) -> [(shape, dtype)], a tuple of outputs
+        # (specs of the arrays, params) -> [(shape, dtype)], a tuple of outputs; or None where that is not known so
         self.results: Callable | None = over.pop("results", None)
         # which arrays the backward reads, where that is declared: params -> (positions of outputs, of arguments)
         self.reads: Callable | None = over.pop("reads", None)

@@ -90,10 +90,6 @@ class Adafactor(Optimizer):
 def orthogonal(g, coefficients, steps: int, eps: float):
     """A matrix near the orthogonal one nearest to `g`, by a quintic iteration of Newton and Schulz in bfloat16, whose
     coefficients raise small singular values fast rather than reach 1 exactly."""
-    if steps >= 100:
-        raise ValueError("Number of steps must be less than 100 for computational efficiency")
-    if len(coefficients) != 3:
-        raise ValueError("Coefficients must be a tuple of exactly 3 values")
     a, b, c = coefficients
     x = g.astype(jnp.bfloat16)
     tall = g.shape[0] > g.shape[1]
@@ -105,6 +101,13 @@ def orthogonal(g, coefficients, steps: int, eps: float):
         gram = (b * gram.astype(jnp.float32) + c * square).astype(x.dtype)
         x = (a * x.astype(jnp.float32) + jnp.matmul(gram, x, preferred_element_type=jnp.float32)).astype(x.dtype)
     return x.T if tall else x
+
+
+def _check_iteration(group: dict) -> None:
+    if group["ns_steps"] >= 100:
+        raise ValueError("Number of steps must be less than 100 for computational efficiency")
+    if len(group["ns_coefficients"]) != 3:
+        raise ValueError("Coefficients must be a tuple of exactly 3 values")
 
 
 def _muon(p, g, s, k, h):
@@ -135,6 +138,7 @@ class Muon(Optimizer):
         lambda h: {"momentum_buffer": 0},
         ("lr", "weight_decay", "momentum"),
         ("nesterov", "ns_coefficients", "eps", "ns_steps", "adjust_lr_fn"),
+        check=_check_iteration,
         zeros=(),
         clock=False,
     )

@@ -41,6 +41,7 @@ class Rule:
     flags         the options on which the algebra itself depends
     zeros         the numbers that are left out of the algebra while they are 0; `h` has None for them
     clock         whether each parameter has a "step"
+    check         raises for options that are refused when a step is taken, not before
     """
 
     name: str
@@ -51,9 +52,10 @@ class Rule:
     flags: tuple[str, ...] = ()
     zeros: tuple[str, ...] = ("weight_decay",)
     clock: bool = True
+    check: Callable | None = None
 
     def __post_init__(self):
-        object.__setattr__(self, "op", Op(self.name, _forward, jax_rule, "internal", numbers=dtypes.float64))
+        object.__setattr__(self, "op", Op(self.name, _forward, jax_rule, "internal", **_STEP))
 
     def __repr__(self) -> str:
         return self.name
@@ -80,6 +82,8 @@ class Rule:
 def record_step(rule: Rule, group: dict, states: dict, unless: Tensor | None = None) -> None:
     """Update the parameters of `group` that have a gradient, and their states; where `unless` is not 0 everything
     stays."""
+    if rule.check is not None:
+        rule.check(group)
     batches: dict = {}
     slots = rule.slots(group)
     for p in group["params"]:
@@ -220,7 +224,7 @@ def _forward(*arrays, rule: Rule, count: int, have: tuple, names: tuple, fixed: 
     for name, several in names:
         numbers = [jnp.asarray(next(rest), jnp.float64).reshape(()) for _ in range(several or 1)]
         setattr(h, name, tuple(numbers) if several else numbers[0])
-    coefficients = rule.coefficients(h, None if step is None else step.astype(jnp.float64))
+    coefficients = _In(rule.coefficients(h, None if step is None else step.astype(jnp.float64)))
     skip = next(rest) if guarded else None
     new_params, new_states = [], {name: [] for name in makes}
     for i, (p, g) in enumerate(zip(params, grads, strict=True)):
@@ -235,11 +239,37 @@ def _forward(*arrays, rule: Rule, count: int, have: tuple, names: tuple, fixed: 
     return (*new_params, *(x for name in makes for x in new_states[name]), *(() if step is None else (step,)))
 
 
+def _results(specs, params: dict):
+    """What a step makes is as what it renews; of a state that it makes anew only running it tells."""
+    count, have, makes = params["count"], params["have"], params["makes"]
+    if not set(makes).issubset(have):
+        return None
+    old = [specs[i : i + count] for i in range(2 * count, (2 + len(have)) * count, count)]
+    states = dict(zip(have, old, strict=True))
+    step = specs[(2 + len(have)) * count :][:1] if params["rule"].clock else ()
+    return [(s.shape, s.dtype) for s in (*specs[:count], *(s for name in makes for s in states[name]), *step)]
+
+
+_STEP = {"numbers": dtypes.float64, "results": _results}
+
+
 def _unless(skip, old, new):
     return new if skip is None else jnp.where(skip != 0, old, new)
 
 
-def _one(rule: Rule, p, g, s, coefficients: dict, h):
+class _In(dict):
+    """dtype -> the coefficients in it, cast once for all parameters."""
+
+    def __init__(self, coefficients: dict):
+        self.coefficients = coefficients
+
+    def __missing__(self, dtype) -> SimpleNamespace:
+        cast = {name: None if x is None else jnp.asarray(x, dtype) for name, x in self.coefficients.items()}
+        self[dtype] = SimpleNamespace(**cast)
+        return self[dtype]
+
+
+def _one(rule: Rule, p, g, s, coefficients: _In, h):
     """One parameter; a complex one as pairs of real numbers, a narrow one in float32."""
     kept = {name: None if x is None else x.dtype for name, x in vars(s).items()}
     if jnp.issubdtype(p.dtype, jnp.complexfloating):
@@ -248,8 +278,8 @@ def _one(rule: Rule, p, g, s, coefficients: dict, h):
         whole = {name: _complex(x) if kept[name] is None or jnp.issubdtype(kept[name], jnp.complexfloating) else x
                  for name, x in state.items()}  # fmt: skip
         return _complex(new), whole
-    wide = jnp.float32 if p.dtype in (jnp.bfloat16, jnp.float16) else p.dtype
-    k = SimpleNamespace(**{name: None if x is None else jnp.asarray(x, wide) for name, x in coefficients.items()})
+    wide = jnp.dtype(jnp.float32) if p.dtype in (jnp.bfloat16, jnp.float16) else p.dtype
+    k = coefficients[wide]
     wider = SimpleNamespace(**{name: None if x is None else x.astype(wide) for name, x in vars(s).items()})
     g = g.astype(wide)
     new, state = rule.update(p.astype(wide), -g if getattr(h, "maximize", False) else g, wider, k, h)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 import warnings
+from functools import partial
 from operator import attrgetter
 
 import jax
@@ -17,7 +18,8 @@ import numpy as np
 from jax import lax
 
 from .. import dtypes, precision
-from .disk import cache_from_environment
+from .describe import described
+from .disk import cache_from_environment, lowered_before
 from .numbers import Numbers
 from .stats import stats
 from .stretches import InPieces, cut
@@ -84,7 +86,8 @@ def lower(trace: Trace, outputs: tuple[int, ...], donatable: frozenset[int]) -> 
     # a host callback may raise in the middle: nothing is given away before it has not
     heirs = {} if p.hosts else _heirs(steps, outputs, donatable, specs_of(steps))
     _sorted(p, inputs, scalars, heirs, outputs)
-    p.call = _in_pieces(p, steps, scalars) or _whole(_function(p, steps, scalars), p, inputs)
+    digest = partial(described, steps, scalars, (p.order, p.donated, p.outputs), settings())
+    p.call = _in_pieces(p, steps, scalars) or _whole(_function(p, steps, scalars), p, inputs, digest)
     return _counted(p, start)
 
 
@@ -124,7 +127,7 @@ def lower_loop(trace: Trace, last: tuple, every: tuple, carried: dict, stacked: 
         after = {carried[i]: x for i, x in carry.items()} | dict(zip(rest, final, strict=True))
         return [*(after[s] for s in (*(carried[i] for i in p.donated), *last)), *all_]
 
-    p.call = _whole(loop, p, inputs, {s: length for s in stacked}, length)
+    p.call = _whole(loop, p, inputs, None, {s: length for s in stacked}, length)
     p.outputs = (*(carried[i] for i in p.donated), *last)
     return _counted(p, start)
 
@@ -180,18 +183,21 @@ def _in_pieces(p: Program, steps: list[Trace], scalars: list) -> InPieces | None
     return InPieces(*found, p.order, frozenset(p.donated), vectors, p.outputs, constants, lowering)
 
 
-def _whole(function, p: Program, inputs: dict, lengths: dict | None = None, rounds: int | None = None):
-    """`function` compiled as one program. `lengths`: of the inputs that come stacked; `rounds`: of stacked scalars."""
+def _whole(function, p: Program, inputs: dict, digest=None, lengths: dict | None = None, rounds: int | None = None):
+    """`function` compiled as one program. `digest` tells its path, where that may be kept on disk. `lengths`: of the
+    inputs that come stacked; `rounds`: of stacked scalars."""
     lengths, lead = lengths or {}, () if rounds is None else (rounds,)
     structs = [
         jax.ShapeDtypeStruct((lengths[s], *inputs[s].shape), inputs[s].dtype.np) if s in lengths else inputs[s].struct
         for s in p.order
     ]
     structs += [jax.ShapeDtypeStruct((*lead, len(n.slots)), n.dtype) for n in p.numbers]
+    donated = partial(jax.jit, donate_argnums=tuple(range(len(p.donated))), keep_unused=True)
     with dtypes.x64(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Some donated buffers were not usable")
-        jitted = jax.jit(function, donate_argnums=tuple(range(len(p.donated))), keep_unused=True)
-        return jitted.lower(*structs).compile(compiler_options or None)
+        jitted = donated(function)
+        before = lowered_before(jitted, structs, digest) if digest is not None else None
+        return (jitted if before is None else donated(before)).lower(*structs).compile(compiler_options or None)
 
 
 def evaluate(t: Trace, env: dict) -> None:

@@ -260,8 +260,8 @@ def _infer(op: Op, specs: tuple, slots: list, numbers: list, params: dict):
         shapes = [s.shape if s is not None else () for s, a in zip(specs, slots, strict=True) if a is not None]
         out = dtypes.bool_ if op.out == "bool" else dtype or specs[0].dtype
         return dtype, [(tuple(op.infer(shapes)), out)], None
-    if op.results is not None:
-        results = op.results(specs, params)
+    results = None if op.results is None else op.results(specs, params)
+    if results is not None:
         return dtype, results, len(results)
     structs, rest = [], iter(numbers)
     for s, slot in zip(specs, slots, strict=True):
