@@ -83,6 +83,8 @@ MESSAGES = [
     ("A31b", "iter(s)", T, "iteration over a 0-d tensor"),
     ("B1", "x.add_(1)", R, "a leaf Variable that requires grad is being used in an in-place operation."),
     ("B1b", "x[0] = 1", R, "a view of a leaf Variable that requires grad is being used in an in-place operation."),
+    ("B1b", "x[:1].unsqueeze_(0)", R, "a view of a leaf Variable that requires grad is being used in an in-place operation."),
+    ("B1b", "x.view(-1).t_()", R, "a view of a leaf Variable that requires grad is being used in an in-place operation."),
     ("B5", "(x * 1).unbind()[0].add_(1)", R, "is a view and is being modified inplace."),
     ("B8", "torch.add(x, 1, out=plain)", R, "add(): functions with out=... arguments don't support automatic differentiation"),
     ("B8c", "torch.add(plain, 1, out=torch.ones(2))", UserWarning, "An output with one or more elements was resized since it had shape [2]"),

@@ -38,7 +38,7 @@ from .call import (
 )
 from .hot import MAKE, RENAME, body, compiled, function
 from .overrides import overridable, taken, taking
-from .refusals import LEAF, OVERLAP, REPEATED
+from .refusals import OVERLAP, REPEATED
 from .storage import in_mode, layout, repeats
 from .storage import name as rename
 from .tensor import Tensor, c_name, value_of
@@ -184,8 +184,7 @@ def _reshape_in_place(op, args, params):
     """`squeeze_` and its like: the same name for another view of the same memory."""
     self = args[0]
     leaf = value_of(self).leaf is not None
-    if local.grad and leaf:
-        raise RuntimeError(LEAF)
+    check_writable(self, overlap=False)
     kept = value_of(self).spec.needs and not local.grad and not leaf
     v = in_mode(local.grad or kept, lambda: value_of(call(_in_place_twin(op), args, params)))
     if self._storage is not None:
