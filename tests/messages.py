@@ -91,6 +91,7 @@ MESSAGES = [
     ("B9", "torch.ones(2, dtype=torch.long).add_(1.5)", R, "result type Float can't be cast to the desired output type Long"),
     ("B9b", "torch.ones(3).add_(torch.ones(2, 3))", R, "output with shape [3] doesn't match the broadcast shape [2, 3]"),
     ("B10", "torch.ones(1).expand(3).add_(1)", R, "more than one element of the written-to tensor refers to a single memory location"),
+    ("B11a", "torch.ones(2, 3)[0, ..., 7]", IndexError, "index 7 is out of bounds for dimension 2 with size 3"),
     ("B11b", "torch.ones(2, 3).view(7)", R, "shape '[7]' is invalid for input of size 6"),
     ("B18b", "Dirty.apply(x)", R, "a leaf Variable that requires grad has been used in an in-place operation."),
     ("B18c", "Unreturned.apply(x * 1)", R, "Some elements marked as dirty during the forward method were not returned as output."),

@@ -32,7 +32,7 @@ def getitem_window(shape, *, index):
         raise IndexError("an index can only have a single ellipsis ('...')")
     rest = len(shape) - taken
     starts, limits, steps, result = [], [], [], []
-    at = 0  # as PyTorch counts dimensions in its message: new ones, too
+    at = 0  # the place in the index, which PyTorch's message calls a dimension
     for item in index if "ellipsis" in index else (*index, "ellipsis"):
         used = len(starts)
         if item == "newaxis":
@@ -41,7 +41,6 @@ def getitem_window(shape, *, index):
             kept = shape[used : used + rest]
             starts, limits, steps = starts + [0] * rest, [*limits, *kept], steps + [1] * rest
             result.extend(kept)
-            at += rest - 1
         elif item[0] == "int":
             i, n = item[1], shape[used]
             if not -n <= i < n:
