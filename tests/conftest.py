@@ -18,7 +18,7 @@ from rows import QUICK
 
 from funcgrad import dtypes
 from funcgrad.random import manual_seed
-from funcgrad.tape import limit, local, program, set_default_dtype, set_grad, stats
+from funcgrad.tape import limit, local, options, set_default_dtype, set_grad, stats
 from funcgrad.tape.tape import fresh
 from funcgrad.tape.trace import _roots
 
@@ -32,7 +32,7 @@ def start(monkeypatch):
     """No test sees what another recorded, compiled or counted, nor leaves a mode changed. XLA is told to compile fast
     instead of well: what is compiled here runs a few times, and there is a lot of it. The processes that tests start,
     with the demos, the README and the command line in them, compile as users' do."""
-    monkeypatch.setattr(program, "compiler_options", QUICK)
+    monkeypatch.setattr(options, "compiler_options", QUICK)
     limit(limit(0))  # every program goes, the bound stays
     _roots.clear()
     fresh()

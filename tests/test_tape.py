@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import funcgrad as torch
-from funcgrad.tape import limit, local, stats
+from funcgrad.op import REGISTRY
+from funcgrad.tape import limit, local, options, stats
 from funcgrad.tape.trace import Mode, root
 
 
@@ -373,3 +374,27 @@ def test_a_long_forward_before_its_backward_is_not_cut():
 
     unrolled()
     assert counted(unrolled)[0] == 1
+
+
+def test_rows_say_what_xla_is_told(monkeypatch):
+    """The options of a row go with each program that has it, or what is derived from it, in it; unknown ones do not."""
+    told, plain = [], jax.stages.Lowered.compile
+
+    def compile(self, compiler_options=None):
+        told.append(compiler_options)
+        return plain(self, compiler_options)
+
+    known, unknown = {"xla_cpu_enable_fast_math": False}, {"xla_cpu_no_such_option": True}
+    conv = REGISTRY["conv2d"]
+    monkeypatch.setattr(conv, "options", {jax.default_backend(): known | unknown})
+    monkeypatch.setattr(conv, "backward", None)
+    monkeypatch.setattr(options, "compiler_options", {})
+    monkeypatch.setattr(jax.stages.Lowered, "compile", compile)
+    options._known.cache_clear()
+    x, w = torch.ones(1, 2, 4, 4), torch.ones(3, 2, 3, 3, requires_grad=True)
+    y = torch.nn.functional.conv2d(x, w)
+    y.sum().item()
+    (x * 2).tolist()
+    y.sum().backward()
+    w.grad.tolist()
+    assert told == [known, unknown, known, None, known]  # two that ask whether XLA knows them, and three programs

@@ -23,7 +23,8 @@ def batch_op(op: Op) -> Op:
     """
     if op.batch is None:
         rule = None if op.rule is None else _rule_of(op)
-        op.batch = Op(f"{op.name}_batch", partial(_each, op), rule, "internal", node=partial(_name, op))
+        more = {"node": partial(_name, op), "options": op.options}
+        op.batch = Op(f"{op.name}_batch", partial(_each, op), rule, "internal", **more)
     return op.batch
 
 

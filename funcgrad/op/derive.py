@@ -77,7 +77,7 @@ MASKED = frozenset(
 def derived(op: Op, what: str, forward, results=None) -> Op:
     """An operator made from `op`, whose own rule is `jax.vjp` of its forward."""
     fields = {"node": partial(_second_name, op), "results": results, "exact": True, "masked": op.name in MASKED}
-    return Op(f"{op.name}_{what}", forward, _own_vjp(forward), FAMILIES["internal"], **fields)
+    return Op(f"{op.name}_{what}", forward, _own_vjp(forward), FAMILIES["internal"], options=op.options, **fields)
 
 
 def _results(specs, params: dict):

@@ -45,6 +45,7 @@ class Op:
         "node",
         "node_class",
         "numbers",
+        "options",
         "out",
         "own_rule",
         "promote",
@@ -84,6 +85,8 @@ class Op:
         self.node_class: type | None = over.pop("node_class", None)  # of its grad_fn, None for the engine's own
         # its results want a gradient only if an input that they depend on does (a rule gets more than it reads)
         self.exact: bool = over.pop("exact", False)
+        # what XLA is told of a program that has this row in it: platform -> {option: value}
+        self.options: dict = over.pop("options", {})
         self.masked: bool = over.pop("masked", False)  # and not by way of a comparison
         # arguments by which PyTorch lets one record, but not differentiate: what it raises, by their positions
         self.underivable: dict[int, Exception] = over.pop("underivable", {})

@@ -21,13 +21,11 @@ from .. import dtypes, precision
 from .describe import described
 from .disk import cache_from_environment, lowered_before
 from .numbers import Numbers
+from .options import options_of
 from .stats import stats
 from .stretches import InPieces, cut
 from .trace import INPUT, LEAF, VARIED, Trace, specs_of
 from .value import moved
-
-# what XLA is told for every program; tests that compile thousands of tiny ones ask for little effort here
-compiler_options: dict[str, object] = {}
 
 # JAX's own settings that change what a program computes
 SETTINGS = ("jax_default_matmul_precision", "jax_default_prng_impl", "jax_threefry_partitionable")
@@ -87,7 +85,7 @@ def lower(trace: Trace, outputs: tuple[int, ...], donatable: frozenset[int]) -> 
     heirs = {} if p.hosts else _heirs(steps, outputs, donatable, specs_of(steps))
     _sorted(p, inputs, scalars, heirs, outputs)
     digest = partial(described, steps, scalars, (p.order, p.donated, p.outputs), settings())
-    p.call = _in_pieces(p, steps, scalars) or _whole(_function(p, steps, scalars), p, inputs, digest)
+    p.call = _in_pieces(p, steps, scalars) or _whole(_function(p, steps, scalars), p, steps, digest)
     return _counted(p, start)
 
 
@@ -127,7 +125,7 @@ def lower_loop(trace: Trace, last: tuple, every: tuple, carried: dict, stacked: 
         after = {carried[i]: x for i, x in carry.items()} | dict(zip(rest, final, strict=True))
         return [*(after[s] for s in (*(carried[i] for i in p.donated), *last)), *all_]
 
-    p.call = _whole(loop, p, inputs, None, {s: length for s in stacked}, length)
+    p.call = _whole(loop, p, steps, None, {s: length for s in stacked}, length)
     p.outputs = (*(carried[i] for i in p.donated), *last)
     return _counted(p, start)
 
@@ -179,14 +177,15 @@ def _in_pieces(p: Program, steps: list[Trace], scalars: list) -> InPieces | None
         return None
     dtype = {slot: d for slot, _, _, d in scalars}
     vectors = [[(s, dtype[s]) for s in n.slots] for n in p.numbers]
-    lowering = (evaluate, _heirs, compiler_options or None)
+    lowering = (evaluate, _heirs, options_of(steps))
     return InPieces(*found, p.order, frozenset(p.donated), vectors, p.outputs, constants, lowering)
 
 
-def _whole(function, p: Program, inputs: dict, digest=None, lengths: dict | None = None, rounds: int | None = None):
-    """`function` compiled as one program. `digest` tells its path, where that may be kept on disk. `lengths`: of the
-    inputs that come stacked; `rounds`: of stacked scalars."""
+def _whole(function, p: Program, steps: list, digest=None, lengths: dict | None = None, rounds: int | None = None):
+    """`function` compiled as one program of these steps. `digest` tells its path, where that may be kept on disk.
+    `lengths`: of the inputs that come stacked; `rounds`: of stacked scalars."""
     lengths, lead = lengths or {}, () if rounds is None else (rounds,)
+    inputs = {t.first: t.spec for t in steps if t.kind is INPUT}
     structs = [
         jax.ShapeDtypeStruct((lengths[s], *inputs[s].shape), inputs[s].dtype.np) if s in lengths else inputs[s].struct
         for s in p.order
@@ -197,7 +196,7 @@ def _whole(function, p: Program, inputs: dict, digest=None, lengths: dict | None
         warnings.filterwarnings("ignore", message="Some donated buffers were not usable")
         jitted = donated(function)
         before = lowered_before(jitted, structs, digest) if digest is not None else None
-        return (jitted if before is None else donated(before)).lower(*structs).compile(compiler_options or None)
+        return (jitted if before is None else donated(before)).lower(*structs).compile(options_of(steps))
 
 
 def evaluate(t: Trace, env: dict) -> None:
