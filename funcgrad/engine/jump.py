@@ -12,8 +12,6 @@ from .side import Side, edge_of, kept, mark
 from .task import GraphTask
 from .walk import Swept, add
 
-new = object.__new__
-
 
 @dataclass(frozen=True, eq=False)
 class Jump:
@@ -106,7 +104,7 @@ def land(end, gradients) -> list[Value]:
     for at, s in gradients:
         g = pending.get(at)
         if g is None:
-            g = pending[at] = new(Value)
+            g = pending[at] = Value()
             g.tape, g.slot, g.spec = tape, at, s
         found.append(g)
     return found

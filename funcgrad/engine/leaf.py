@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import repeat
-
 from .attached import Attached
-
-new = object.__new__
 
 
 class Leaf:
@@ -26,16 +22,6 @@ class Leaf:
         self.owner = owner
         self.hooks = self.after = ()
         self.grad = self.node = self.node_hooks = None
-
-    @staticmethod
-    def several(owner, count: int) -> list[Leaf]:
-        """That many of one owner, in one loop: transforms make hundreds in a call."""
-        found = []
-        for leaf in map(new, repeat(Leaf, count)):
-            leaf.owner, leaf.hooks, leaf.after = owner, (), ()
-            leaf.grad = leaf.node = leaf.node_hooks = None
-            found.append(leaf)
-        return found
 
     def attached(self) -> Attached:
         """The hooks on its node, made when first asked for."""

@@ -17,8 +17,8 @@ from ..tape import (
     base,
     become_leaf,
     leaf_value,
-    leaf_values,
     local,
+    only_leaves,
     record,
     remember,
     set_grad,
@@ -65,13 +65,15 @@ def fresh_values(values: list) -> list:
     Inside `vmap` every example has its own, whether or not it has a number of its own, unless they are all alike.
     """
     own = [b for b in batches() if not b.alike]
-    plain = [v.__class__ is Value and v.tape is None and not v.spec.needs and not own for v in values]
-    if all(plain):
-        made = leaf_values(values, Leaf.several(_nobody_at, len(values)))
-        if local.body is None:
-            local.tape.enter_all(made)
-        return made
-    return [leaf_value(v, Leaf(_nobody_at)) if p else _fresh(v, own) for v, p in zip(values, plain, strict=True)]
+    made = [
+        leaf_value(v, Leaf(_nobody_at))
+        if v.__class__ is Value and not v.spec.needs and not own and hasattr(v, "array")
+        else _fresh(v, own)
+        for v in values
+    ]
+    if local.body is None and only_leaves(made):
+        local.tape.enter_all(made)
+    return made
 
 
 def _fresh(v, own: list):

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from ..engine import Leaf, gradients_again, place
 from ..engine.side import collect
-from ..tape import LeafValue, Value, base, local
+from ..tape import Value, base, local, only_leaves
 from ..tensor import Tensor
 from ..tensor.tensor import value_of, wrap_all
-
-ONLY_LEAF_VALUES = frozenset({LeafValue})
 
 
 def depends_outside(value: Tensor, inputs: list[Tensor]) -> bool:
@@ -29,7 +27,7 @@ def found_again(value: Tensor, inputs: list[Tensor]) -> list[Tensor] | None:
     """The gradients of a scalar with no history besides that of `inputs`, if this path was gone before, each of
     `inputs` used and a leaf of its own; else None."""
     root, leaves, tape = value_of(value), list(map(value_of, inputs)), local.tape
-    if root.__class__ is not Value or not ONLY_LEAF_VALUES.issuperset(map(type, leaves)):
+    if root.__class__ is not Value or not only_leaves(leaves):
         return None
     slots = tuple(map(tape.inputs.get, leaves))
     if tape.trace.facts.get(_key(root.slot, slots)) is not False:

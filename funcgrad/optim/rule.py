@@ -55,7 +55,8 @@ class Rule:
     check: Callable | None = None
 
     def __post_init__(self):
-        object.__setattr__(self, "op", Op(self.name, _forward, jax_rule, "internal", **_STEP))
+        fields = {"numbers": dtypes.float64, "results": _results}
+        object.__setattr__(self, "op", Op(self.name, _forward, jax_rule, "internal", **fields))
 
     def __repr__(self) -> str:
         return self.name
@@ -248,9 +249,6 @@ def _results(specs, params: dict):
     states = dict(zip(have, old, strict=True))
     step = specs[(2 + len(have)) * count :][:1] if params["rule"].clock else ()
     return [(s.shape, s.dtype) for s in (*specs[:count], *(s for name in makes for s in states[name]), *step)]
-
-
-_STEP = {"numbers": dtypes.float64, "results": _results}
 
 
 def _unless(skip, old, new):

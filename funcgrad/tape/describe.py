@@ -10,7 +10,7 @@ import hashlib
 import sys
 from functools import cache, partial
 from pathlib import Path
-from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
+from types import CodeType, FunctionType, ModuleType
 
 import jax
 import numpy as np
@@ -81,7 +81,7 @@ def _text(x, inside: tuple = ()) -> str:
     if isinstance(x, FunctionType) and _known(x.__module__):
         more = _text(([c.cell_contents for c in x.__closure__ or ()], x.__defaults__, x.__kwdefaults__), inside)
         return f"{x.__module__}.{x.__qualname__}:{_code(x.__code__)}:{more}"
-    if isinstance(x, type | BuiltinFunctionType | ModuleType) or callable(x):
+    if isinstance(x, ModuleType) or callable(x):
         return _by_name(x)
     fields = getattr(x, "__dataclass_fields__", None)
     if fields is not None and _known(type(x).__module__):

@@ -137,15 +137,12 @@ def finish(tape: Tape, arrays: dict, readers: dict) -> None:
             if v.__class__ is Value:
                 v.graph = tape
     tape.edges = _edges(entered) if stays else {}
-    if readers:
-        tape.kept = {
-            slot: arrays[slot] if slot in arrays else entered[slot].array
-            for slot in readers
-            if slot in arrays or slot in entered
-        }
-        tape.readers = {slot: set(steps) for slot, steps in readers.items()}
-    else:
-        tape.kept, tape.readers = {}, {}
+    tape.kept = {
+        slot: arrays[slot] if slot in arrays else entered[slot].array
+        for slot in readers
+        if slot in arrays or slot in entered
+    }
+    tape.readers = {slot: set(steps) for slot, steps in readers.items()}
     tape.serial, tape.done = next(_serial), True
     tape.pending, tape.inputs, tape.entered, tape.journal = {}, {}, {}, {}
     if tape is local.tape:

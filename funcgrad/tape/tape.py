@@ -180,16 +180,8 @@ class _Local(threading.local):
         self.tape = Tape(root(_mode(self)))
 
 
-_modes: dict[tuple, Mode] = {}
-
-
 def _mode(local: _Local) -> Mode:
-    """The modes of this thread, as the one Mode of these."""
-    key = (local.grad, dtypes.get_default_dtype(), local.scope, bool(local.watch), local.cast)
-    found = _modes.get(key)
-    if found is None:
-        found = _modes[key] = Mode(*key)
-    return found
+    return Mode(local.grad, dtypes.get_default_dtype(), local.scope, bool(local.watch), local.cast)
 
 
 local = _Local()

@@ -14,8 +14,6 @@ import numpy as np
 
 from ..dtypes import DType, x64
 
-new = object.__new__
-
 
 class Spec:
     """Shape, dtype and whether a gradient is wanted. Interned: equal specs are one object."""
@@ -123,21 +121,20 @@ def moved(v: Value):
 
 def leaf_value(v: Value, leaf) -> LeafValue:
     """The array of a computed Value, as a leaf of the graph."""
-    return leaf_values((v,), (leaf,))[0]
+    made, array, s = LeafValue(), v.array, v.spec
+    if array.__class__ is np.ndarray:
+        array = moved(v)  # so that it happens once, however often leaves are made of it
+    made.tape = made.graph = made.home = None
+    made.owner, made.array, made.spec = leaf, array, s._needing or s.needing()
+    return made
 
 
-def leaf_values(values, leaves) -> list[LeafValue]:
-    """`leaf_value` of each, in one loop: transforms make hundreds in a call."""
-    found = []
-    for v, leaf in zip(values, leaves, strict=True):
-        array, s = v.array, v.spec
-        if array.__class__ is np.ndarray:
-            array = moved(v)  # so that it happens once, however often leaves are made of it
-        made = new(LeafValue)
-        made.tape = made.graph = made.home = None
-        made.owner, made.array, made.spec = leaf, array, s._needing or s.needing()
-        found.append(made)
-    return found
+_LEAVES = frozenset({LeafValue})
+
+
+def only_leaves(values) -> bool:
+    """Whether all of them are leaves."""
+    return _LEAVES.issuperset(map(type, values))
 
 
 def become_leaf(v: Value, leaf) -> LeafValue:

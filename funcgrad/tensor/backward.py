@@ -222,11 +222,6 @@ def _roots(outputs: Sequence, grads, level: int = 0) -> list:
         raise RuntimeError(f"got {len(outputs)} tensors and {len(grads)} gradients")
     roots = []
     for i, (t, g) in enumerate(zip(outputs, grads, strict=True)):
-        if g is None and t.__class__ is Tensor:
-            v = value_of(t)
-            if v.__class__ is Value and v.spec.needs and not v.spec.shape and v.spec.dtype.is_floating_point:
-                roots.append((gradient_place(v), None, v.spec))  # a loss
-                continue
         s, where = _spec(t), _place(t)
         if g is None:
             if where is not None and math.prod(s.shape) != 1:
