@@ -90,6 +90,22 @@ def test_shared_trunk():
 
 
 @pytest.mark.parametrize("look", [False, True])
+def test_gradients_of_one_step_are_given_up_one_by_one(look):
+    for _ in range(3):
+        x, c = leaf(1, 2), leaf(3, 4)
+        e, f = torch.autograd.grad((x.exp() * c).sum(), [x, c], create_graph=True)
+        if look:
+            e.tolist()
+        (e * e).sum().backward(retain_graph=True, inputs=[c])
+        assert c.grad.tolist() == pytest.approx((2 * np.exp([2, 4]) * [3, 4]).tolist(), rel=1e-6)
+        a, b = leaf(1, 2), leaf(3, 4)
+        e, f = torch.autograd.grad((a * b).sum(), [a, b], create_graph=True)
+        e.square().sum().backward()
+        f.square().sum().backward()
+        assert (a.grad.tolist(), b.grad.tolist()) == ([2.0, 4.0], [6.0, 8.0])
+
+
+@pytest.mark.parametrize("look", [False, True])
 @pytest.mark.parametrize("retain", [False, True])
 def test_across_runs(look, retain):
     """Whether or not somebody looks between forward and backward changes nothing but the number of runs."""
@@ -420,6 +436,26 @@ def test_views_are_seen_from_every_alias():
     assert turned.tolist() == [list(c) for c in zip(*base.tolist(), strict=True)]
     assert row.tolist() == base.tolist()[1] and flat.tolist() == [x for line in base.tolist() for x in line]
     assert base._version == row._version == 3 and row._base is base and row._is_view() and base._base is None
+
+
+def test_a_base_without_a_name_is_named_again():
+    x = torch.arange(6).view(2, 3)
+    base = x._base
+    assert base.tolist() == list(range(6)) and not base._is_view() and x._base is base
+    x.add_(1)
+    base.mul_(2)
+    assert x.tolist() == [[2, 4, 6], [8, 10, 12]] and base._version == x._version == 2
+    w = torch.ones(6, requires_grad=True)
+    y = (w * 2).view(2, 3)
+    y._base.mul_(3)
+    y.sum().backward()
+    assert not y._base.is_leaf and w.grad.tolist() == [6.0] * 6
+    rows = torch.arange(6.0).view(2, 3)
+    row, other = rows[0], rows[1]
+    del rows
+    row.fill_(9)
+    assert row._base is other._base and row._base.tolist() == [[9.0] * 3, [3.0, 4.0, 5.0]]
+    assert (torch.ones(3) * 2)[1:]._base is None  # of which only a part is left
 
 
 @pytest.mark.parametrize(

@@ -163,7 +163,8 @@ def _rule(side: Side, t, gs, arg_specs, wants, task: GraphTask) -> tuple:
     """The cotangents of the arguments of `t` by the rule of its operator, None where none is wanted."""
     if t.first in side.tape.freed:
         _refuse_freed(side, t, arg_specs)
-    side.visited.add(t.first)
+    if not t.op.exact or None not in gs:  # what a rule saved stays as long as one of its gradients may be wanted
+        side.visited.add(t.first)
     create = task.create
     params = {**backward_params(t), "needs": wants}
     ys = [side.value(slot, create) for slot in t.outs]

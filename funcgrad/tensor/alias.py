@@ -6,6 +6,7 @@ like everything else; so gradients follow by themselves. What PyTorch refuses is
 
 from __future__ import annotations
 
+import math
 import weakref
 
 from .. import dtypes
@@ -32,7 +33,7 @@ from .storage import (
     repeats,
     view_cut,
 )
-from .tensor import Tensor, as_leaf, held, value_of, without_leaf
+from .tensor import Tensor, as_leaf, held, value_of, without_leaf, wrap
 
 # ---- making views ---------------------------------------------------------------------------------------
 
@@ -116,6 +117,26 @@ def _unrepeated(shape: tuple[int, ...], have: tuple[int, ...]) -> tuple[tuple, t
     narrow, expand = REGISTRY["narrow"], REGISTRY["expand"]
     once = tuple([(narrow, {"dim": d, "start": 0, "length": 1}, (), None) for d in dims])
     return once, ((expand, {"size": shape}, (), None),) if dims else ()
+
+
+def base_of(view: Tensor) -> Tensor | None:
+    """The tensor that `view` is a view of: under a new name if it has none any more. None where nothing of it is left
+    but a part that `view` shows."""
+    family, found = family_of(view), view_cut(view)
+    named, v = family.named(), family.current()
+    if named is not None:
+        return named
+    if v is None:
+        s, seen = family.spec, value_of(view).spec
+        if (family.leaf and seen.needs) or math.prod(s.shape) > math.prod(seen.shape) or repeats(view):
+            return None
+        blank = record(REGISTRY["blank"], (), {"shape": s.shape, "dtype": s.dtype})
+        v = family.base = in_mode(True, write_through, blank, found.steps, value_of(view))
+        family.holding = True
+    root = wrap(v)
+    root._storage, root._cut = family.storage, None if family is family.storage.main else Cut(family, None)
+    family.root = family.named = weakref.ref(root)
+    return root
 
 
 def _other(m: Tensor | None, t: Tensor) -> bool:

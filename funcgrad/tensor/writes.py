@@ -10,7 +10,7 @@ import warnings
 from ..op import REGISTRY as ROW
 from ..op import Op
 from ..tape import local, record
-from .alias import check_writable, leave, put, replace_data, share_data
+from .alias import base_of, check_writable, leave, put, replace_data, share_data
 from .call import call, check_indices, operand, refuse_together
 from .storage import Version, detached, family_of, name, view_cut
 from .tensor import Size, Tensor, c_name, seen, set_requires_grad, value_of, wrap
@@ -183,8 +183,9 @@ def _version(self) -> int:
 
 
 def _base(self):
-    """The tensor that this is a view of; None if it is none, or once that tensor's name is gone."""
-    return family_of(self).named() if _is_view(self) else None
+    """The tensor that this is a view of; None if it is none. One that nobody names any more is given a new name, as
+    long as its memory is still there: None if all that is left is a part of it."""
+    return base_of(self) if _is_view(self) else None
 
 
 def _is_view(self) -> bool:
