@@ -71,7 +71,7 @@ def peers_of(peers) -> dict[str, tuple]:
     same = lambda lr: lr  # noqa: E731
     found = {
         "funcgrad": (torch_like(funcgrad), funcgrad.tensor, same),
-        "compiled": (torch_like(funcgrad, funcgrad.compile), funcgrad.tensor, funcgrad.tensor),
+        "compiled": (torch_like(funcgrad, funcgrad.compile), funcgrad.tensor, same),
     }
     if "jax" in peers:
         import jax.numpy as jnp

@@ -1,7 +1,7 @@
 """Floor 6. `compile`: a step recorded once and replayed as one program, without its Python.
 
-`capture` finds what a function reads and writes, `guards` what must stay as it was, `variant` replays, and `compiled`
-decides between them. Knows the tape, Tensors, Modules and optimisers.
+`capture` finds what a function reads and writes, `guards` what must stay as it was, `floats` which numbers are inputs,
+`variant` replays, and `compiled` decides between them. Knows the tape, Tensors, Modules and optimisers.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ def compile(model=None, *, fullgraph: bool | None = None, dynamic: bool | None =
     What it reads and writes is found by itself: parameters, buffers, `.grad`, the state of optimisers, their learning
     rates and other numbers, random keys, Tensors it closes over. Arguments of another shape or dtype, another mode, a
     Tensor replaced behind its back, or another value of a Python object that it names, record it anew; `explain()` says
-    why. Everything else that its Python does (printing, counting, appending) happens while it is recorded only.
+    why. So does another float among the arguments, once; from then on it is an input, unless Python does more with it
+    than arithmetic (comparing, printing, keeping it). Everything else that its Python does (printing, counting,
+    appending) happens while it is recorded only.
 
     fullgraph  True: looking at a number inside raises RuntimeError. False: such a function runs its Python each time.
                By default True for functions and False for Modules.

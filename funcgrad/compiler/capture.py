@@ -20,6 +20,7 @@ from ..tape.cache import vary
 from ..tape.plan import live_slots, plan_for
 from ..tensor import Tensor
 from ..tensor.tensor import held, value_of
+from .floats import Floats
 from .guards import Guards
 
 LOOKED = (
@@ -43,7 +44,8 @@ class NotReplayed(Exception):
 class Capture:
     """One recording of a function for `tensors` among its arguments. `local.whole` while the function runs."""
 
-    def __init__(self, tensors: list[Tensor], line: str | None, why: str):
+    def __init__(self, tensors: list[Tensor], line: str | None, why: str, floats: Floats):
+        self.floats = floats
         self.tensors, self.tape, self.guards, self.line, self.why = tensors, local.tape, Guards(), line, why
         self.root = local.tape.trace
         self.events: list[tuple] = []  # what Python does again before a replay, in order (see `variant`)
@@ -80,6 +82,10 @@ class Capture:
 
     def owns(self, array) -> bool:
         return array is not None and self._own.get(id(array)) is array
+
+    def scalar(self, x):
+        """What an operation takes for the number `x`, of a class of its own."""
+        return self.floats.scalar(x)
 
     def drawn(self, v: Value, draw) -> None:
         """`v` is what `draw()` gave: numbers from a generator on the host, drawn again each time."""

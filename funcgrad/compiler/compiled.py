@@ -1,7 +1,8 @@
 """A compiled function: which variant fits a call, and what happens when none does.
 
 Where nothing fits, the Python runs once more and is recorded as a new variant, with the reason for it in `explain()`.
-What cannot be replayed runs its Python each time, as it would without `compile`, and says why.
+What cannot be replayed runs its Python each time, as it would without `compile`, and says why. A float argument is
+part of what a variant is for until another one comes; from then on it is an input, where it can be (see `floats`).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from ..tape.where import user_line
 from ..tensor import Tensor
 from ..tensor.tensor import held, value_of, wrap
 from .capture import LOOKED, Capture, NotReplayed
+from .floats import ANY, Floats, plain, same_but_for, same_constants
 from .guards import TooMuch
 from .variant import Variant
 
@@ -38,6 +40,7 @@ class Compiled:
         self._fn, self._looks = fn, looks
         self._variants: list[tuple[tuple, Variant]] = []
         self._tried: dict[tuple, int] = {}
+        self._fixed: set[tuple] = set()  # keys whose floats are looked at
         self._last: tuple | None = None
         self._recorded = self._replayed = 0
         functools.update_wrapper(self, fn if not isinstance(fn, Module) else fn.forward)
@@ -49,22 +52,27 @@ class Compiled:
         if local.whole is not None or local.body is not None or local.traced is not None or going_on():
             return self._fn(*args, **kwargs)
         if self._last is not None and not kwargs:
-            variant, root, specs = self._last
+            variant, root, specs, kinds = self._last
+            given, floats = args, ()
+            if True in kinds:
+                given = [a for a in args if a.__class__ is not float]
+                floats = tuple([a for a in args if a.__class__ is float])
             try:
                 values = (
-                    variant.fits(args)
+                    variant.fits(given)
                     if local.tape.trace is root
-                    and list(map(_spec, args)) == specs
-                    and all(map(isinstance, args, repeat(Tensor)))
-                    and len(set(map(id, args))) == len(args)
+                    and list(map(_spec, given)) == specs
+                    and all(map(isinstance, given, repeat(Tensor)))
+                    and len(set(map(id, given))) == len(given)
+                    and (not floats or (variant.floats == floats and _kinds(args) == kinds))
                     else None
                 )
             except AttributeError:
                 values = None
             if values is not None:
                 self._replayed += 1
-                return variant.replay(args, values)
-        given, others = _split(args, kwargs)
+                return variant.replay(given, floats, values)
+        given, floats, others = _split(args, kwargs)
         if local.tape.trace.parent is not None:
             _settle(())
         for t in given:
@@ -72,21 +80,21 @@ class Compiled:
                 _settle(given)
         key = (others, local.tape.trace, tuple([value_of(t).spec for t in given]), _same(given))
         for i, (for_, variant) in enumerate(self._variants):
-            values = self._fits(variant, given) if for_ == key else None
+            values = self._fits(variant, given) if for_ == key and variant.floats == floats else None
             if values is not None:
                 self._put_first(i, *self._variants.pop(i))
                 self._replayed += 1
-                return variant.replay(given, values)
+                return variant.replay(given, floats, values)
         if self._tried.get(key, 0) >= TRIES or (self._recorded > OFTEN and self._recorded > self._replayed):
             return self._fn(*args, **kwargs)
-        return self._record(key, given, args, kwargs)
+        return self._record(key, given, floats, args, kwargs)
 
     def _put_first(self, i: int, key: tuple, variant: Variant) -> None:
         """The variant used last is looked at first, and on a short way where all arguments are Tensors."""
         self._variants.insert(0, (key, variant))
         del self._variants[VARIANTS:]
         others, root, specs, same = key
-        self._last = (variant, root, list(specs)) if others == len(specs) and same is None else None
+        self._last = (variant, root, list(specs), others) if others.__class__ is _Kinds and same is None else None
 
     def _fits(self, variant: Variant, given) -> list | None:
         try:
@@ -95,8 +103,10 @@ class Compiled:
             _settle(variant.settle(given))
             return variant.fits(given)
 
-    def _record(self, key: tuple, given: list, args: tuple, kwargs: dict):
-        capture = Capture(given, user_line(), self._why(key, given))
+    def _record(self, key: tuple, given: list, floats: tuple, args: tuple, kwargs: dict):
+        before = next((v for for_, v in self._variants if for_ == key), None)
+        handed = Floats(floats, self._to_hand(key, floats, before))
+        capture = Capture(given, user_line(), self._why(key, given, floats), handed)
         self._recorded += 1
         compiles = stats.compiles
         try:
@@ -104,6 +114,8 @@ class Compiled:
             capture.guards.function([x for x in flatten((args, kwargs))[0] if not isinstance(x, Tensor)])
         except TooMuch as error:
             return self._declined(key, str(error), args, kwargs)
+        if handed.handed:
+            args, kwargs = _with_floats(args, kwargs, handed.arguments())
         local.whole = capture
         try:
             out = self._fn(*args, **kwargs)
@@ -130,13 +142,39 @@ class Compiled:
             fresh()
             raise
         capture.roll_back()
+        args = kwargs = None
+        if handed.handed:
+            self._hand_over(key, variant, handed, capture, before)
+            leaves = [plain(x) for x in leaves]
+            out = unflatten(structure, leaves) if handed.kept() else out
         if stats.compiles == compiles:
             stats.reasons.append(f"{capture.line}: {capture.why}; recorded anew, for the same program")
         variant.took_over(_structured(out, leaves, structure), isinstance(out, Tensor))
         del out, leaves, results
-        made = variant.replay(given, first=capture)
+        made = variant.replay(given, floats, first=capture)
         self._put_first(0, key, variant)
         return made
+
+    def _to_hand(self, key: tuple, floats: tuple, before: Variant | None) -> frozenset[int]:
+        """Which floats are to be inputs: those that were others `before`, unless they are looked at."""
+        if before is None or key in self._fixed:
+            return frozenset()
+        pairs = zip(floats, before.floats, strict=True)
+        return frozenset([i for i, (x, was) in enumerate(pairs) if was is ANY or x != was])
+
+    def _hand_over(self, key: tuple, variant: Variant, floats: Floats, capture: Capture, before: Variant) -> None:
+        """The floats that were handed in are inputs of `variant`, if nothing else depends on them."""
+        if (
+            floats.looked
+            or floats.kept()
+            or capture.guards.names_c()
+            or not same_but_for(variant.links, variant.tape, before.tape)
+            or not same_constants(variant.others, before.others)
+        ):
+            self._fixed.add(key)
+            return
+        variant.floats = floats.pattern()
+        self._variants = [(k, v) for k, v in self._variants if k != key or v.floats != variant.floats]
 
     def _declined(self, key: tuple, why: str, args: tuple, kwargs: dict):
         self._tried[key] = TRIES - 1
@@ -154,11 +192,13 @@ class Compiled:
                 stacklevel=4,
             )
 
-    def _why(self, key: tuple, given) -> str:
+    def _why(self, key: tuple, given, floats: tuple) -> str:
         if not self._variants:
             return "compile: the first call"
         for for_, variant in self._variants:
             if for_ == key:
+                if variant.floats != floats:
+                    return f"compile: float arguments {floats}, were {variant.floats}"
                 return f"compile: {variant.changed(given)}"
         was = self._variants[0][0]
         if was[2] != key[2]:
@@ -184,7 +224,7 @@ class Rounds:
         return self if instance is None else functools.partial(self, instance)
 
     def __call__(self, *args, **kwargs):
-        given, others = _split(args, kwargs)
+        given, floats, others = _split(args, kwargs)
         for t in given:
             if not t.ndim or t.shape[0] != self._rounds:
                 raise ValueError(
@@ -196,11 +236,11 @@ class Rounds:
             specs = tuple([spec(s.shape[1:], s.dtype, s.needs) for s in map(_spec, given)])
             key = (others, local.tape.trace, specs, _same(given))
             for for_, variant in self._one._variants:
-                if for_ == key and self._one._fits(variant, given) is not None:
+                if for_ == key and variant.floats == floats and self._one._fits(variant, given) is not None:
                     if variant not in self._loops:
                         self._loops[variant] = variant.loop(self._rounds)
                     if self._loops[variant] is not None:
-                        return self._loops[variant].replay(given)
+                        return self._loops[variant].replay(given, floats)
         return self._step_by_step(args, kwargs)
 
     def _step_by_step(self, args: tuple, kwargs: dict):
@@ -217,11 +257,23 @@ def _stacked(tensors) -> Tensor:
     return wrap(record(REGISTRY["stack"], [value_of(t.detach()) for t in tensors], {"dim": 0}))
 
 
-def _split(args: tuple, kwargs: dict) -> tuple[list, object]:
-    """The Tensors among the arguments, and all else of them, to compare."""
-    if not kwargs and all([isinstance(a, Tensor) for a in args]):
-        return args, len(args)
-    leaves, structure = flatten((args, kwargs))
+class _Kinds(tuple):
+    """Of arguments that are Tensors and floats alone: which are floats."""
+
+    __slots__ = ()
+
+
+def _kinds(args: tuple) -> _Kinds:
+    return _Kinds([a.__class__ is float for a in args])
+
+
+def _split(args: tuple, kwargs: dict) -> tuple[list, tuple[float, ...], object]:
+    """The Tensors among the arguments; the floats that are arguments themselves, those of keywords by name; and all
+    else of them, to compare."""
+    floats = tuple([a for a in (*args, *[kwargs[k] for k in sorted(kwargs)]) if a.__class__ is float])
+    if not kwargs and all([isinstance(a, Tensor) or a.__class__ is float for a in args]):
+        return [a for a in args if a.__class__ is not float] if floats else args, floats, _kinds(args)
+    leaves, structure = flatten(_with_floats(args, kwargs, [_FLOAT] * len(floats)) if floats else (args, kwargs))
     rest = []
     for x in leaves:
         if isinstance(x, np.ndarray):
@@ -231,7 +283,18 @@ def _split(args: tuple, kwargs: dict) -> tuple[list, object]:
             )
         if not isinstance(x, Tensor):
             rest.append((type(x), x) if isinstance(x, str | int | float | complex) else (type(x), _Same(x)))
-    return [t for t in leaves if isinstance(t, Tensor)], (structure, tuple(rest))
+    return [t for t in leaves if isinstance(t, Tensor)], floats, (structure, tuple(rest))
+
+
+_FLOAT = object()
+
+
+def _with_floats(args: tuple, kwargs: dict, new: list) -> tuple[tuple, dict]:
+    """The arguments with `new` in the places of the floats that `_split` finds."""
+    each = iter(new)
+    put = lambda x: next(each) if x.__class__ is float else x  # noqa: E731
+    args, found = tuple([put(a) for a in args]), {k: put(kwargs[k]) for k in sorted(kwargs)}
+    return args, {k: found[k] for k in kwargs}
 
 
 class _Same:

@@ -23,6 +23,7 @@ MANY = 20_000  # guards of one function
 DEEP = 1000  # elements of a list or dict that are looked at
 _content = attrgetter("cell_contents")
 _FOREIGN = frozenset({"funcgrad", "jax", "jaxlib", "numpy", "builtins", *sys.stdlib_module_names}) - {"__main__"}
+_IN_C = frozenset({"array", "cmath", "decimal", "fractions", "math", "numpy", "scipy", "statistics", "struct"})
 _LOADS = ("LOAD_ATTR", "LOAD_METHOD", "LOAD_SUPER_ATTR")
 
 
@@ -56,9 +57,14 @@ def _forward_names(cls: type) -> frozenset[str]:
     return frozenset(found)
 
 
+def _root(x) -> str:
+    """The package that something is of."""
+    return str(getattr(x, "__module__", None) or getattr(x, "__name__", "")).split(".")[0]
+
+
 def _is_foreign(x) -> bool:
     """Of a package whose own state is none of the user's."""
-    return str(getattr(x, "__module__", None) or getattr(x, "__name__", "")).split(".")[0] in _FOREIGN
+    return _root(x) in _FOREIGN
 
 
 class TooMuch(Exception):
@@ -90,6 +96,10 @@ class Guards:
     def _length(self, sized) -> None:
         self.sized.append(sized)
         self.lengths.append(len(sized))
+
+    def names_c(self) -> bool:
+        """Whether some of it is of a package that reads a float without asking it."""
+        return any(_root(x) in _IN_C for x in (*self.objects, *self.contents))
 
     def keep(self) -> bool:
         """Whether everything is as it was."""

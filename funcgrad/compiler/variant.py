@@ -19,6 +19,7 @@ import numpy as np
 from .. import dtypes
 from ..engine import no_grad
 from ..tape import INPUT, LeafValue, Value, computed, leaf_value, reasons, stats
+from ..tape.cache import vary
 from ..tape.plan import exactly
 from ..tape.program import lower_loop, moved, settings
 from ..tape.run import finish
@@ -46,6 +47,7 @@ class Variant:
     """What was recorded for one kind of arguments.
 
     root, specs   the mode and the arguments it is for; `guards` says what else must hold
+    floats        the float arguments it is for, or ANY where that is an input; `links`: the scalars made of those
     state         what it reads of before that is no argument, first the `given` ones whose arrays the program takes
                   over and replaces
     others        where the rest of its inputs come from: ("grad", owner), ("key", generator), ("event", number),
@@ -59,6 +61,10 @@ class Variant:
     def __init__(self, capture: Capture, results: list):
         self.root, self.guards, self.steps, self.rounds = capture.root, capture.guards, capture.steps, None
         self.settings, self.tape, self.events = settings(), capture.tape, capture.events
+        self.floats, self.links = capture.floats.values, {}
+        for slot, (step, i, of) in capture.floats.links(capture.tape).items():
+            vary(step, i)
+            self.links[slot] = of
         self._line, self._why, before = capture.line, capture.why, capture.before
         who = lambda t: capture.argument.get(t, t)  # noqa: E731
         written, grads, self._keys = capture.written(), capture.new_grads(), capture.new_keys()
@@ -159,7 +165,8 @@ class Variant:
         self.events, self.after = self.events[:before], self.events[before:]
         numbers = {slot: i for i, (kind, _, slot) in enumerate(self.events) if kind == "number"}
         self.scalars = [
-            ([numbers.get(s) for s in n.slots], [self.tape.scalars[s] for s in n.slots], n) for n in p.numbers
+            ([numbers.get(s, self.links.get(s)) for s in n.slots], [self.tape.scalars[s] for s in n.slots], n)
+            for n in p.numbers
         ]
 
     # ---- each time ----
@@ -188,9 +195,9 @@ class Variant:
         mine = {id(t._storage) for t in self.given if t._storage is not None}
         return any(id(t._storage) in mine for t in given)
 
-    def replay(self, given, values: list | None = None, first: Capture | None = None):
+    def replay(self, given, floats: tuple, values: list | None = None, first: Capture | None = None):
         """What the function returns, once every Tensor that it writes has its new Value. If the program raises, nothing
-        has changed. `values`: of `state`, in a list of its own."""
+        has changed. `floats`: the float arguments. `values`: of `state`, in a list of its own."""
         events = self._happen(first) if self.events else ()
         p = self.program
         if values is None:
@@ -212,7 +219,7 @@ class Variant:
             arrays += [self._other(s, given, events) for s in self.others]
         args = self.pick(arrays)
         if self.scalars:
-            args = [*args, *[self._vector(v, events) for v in self.scalars]]
+            args = [*args, *[self._vector(v, events, floats) for v in self.scalars]]
         del arrays
         with Uninterrupted():
             with dtypes.x64():
@@ -258,9 +265,12 @@ class Variant:
             return x.key().array
         return events[x] if kind == "event" else x
 
-    def _vector(self, scalars: tuple, events: list):
+    def _vector(self, scalars: tuple, events: list, floats: tuple):
         places, constants, numbers = scalars
-        found = [c if i is None else events[i] for i, c in zip(places, constants, strict=True)]
+        found = [
+            c if i is None else events[i] if i.__class__ is int else i(floats)
+            for i, c in zip(places, constants, strict=True)
+        ]
         if self.rounds is None:
             return numbers.vector(found)
         return np.stack([np.broadcast_to(np.asarray(x, numbers.dtype), self.rounds) for x in found], 1)

@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import dtypes
 from ..op import Op
-from ..tape import constant, known_array, record
+from ..tape import constant, known_array, local, record
 from ..tape.tape import VALUES
 from ..tape.trace import SCALARS
 from .tensor import Tensor, value_of, wrap
@@ -25,6 +25,8 @@ def operand(a, op: Op | None = None):
     if a is None or a.__class__ in SCALARS:
         return a
     if isinstance(a, bool | int | float | complex):  # subclasses: np.float64, IntEnum, ...
+        if local.whole is not None:
+            a = local.whole.scalar(a)
         return next(k(a) for k in (bool, int, float, complex) if isinstance(a, k))
     if isinstance(a, np.generic):
         return a.item()
