@@ -1,19 +1,12 @@
-"""Floor 6. `torch.profiler`, over JAX's own: a trace of what ran, in a folder that TensorBoard shows.
-
-What PyTorch's table of operators counts does not exist here, where many operators are one program: `key_averages` gives
-what `explain` knows.
-"""
+"""Floor 6. `torch.profiler`, over JAX's own: traces of what ran, step by step, in a folder that TensorBoard shows."""
 
 from __future__ import annotations
 
-import os
-import tempfile
 from enum import Enum
 
-import jax
-
+from .autograd import profiler as base
 from .autograd.profiler import record_function
-from .tape import explain, run
+from .tape import run
 
 __all__ = ["ProfilerAction", "ProfilerActivity", "profile", "record_function", "schedule", "tensorboard_trace_handler"]
 
@@ -58,15 +51,19 @@ def tensorboard_trace_handler(dir_name: str, worker_name: str | None = None, use
     return handler
 
 
-class profile:
+class profile(base.profile):
     """Within, what runs is traced by `jax.profiler`; with a schedule, in the steps that it says.
 
     on_trace_ready  called with the profile after each trace; see `tensorboard_trace_handler`
+
+    PyTorch's other options are accepted and change nothing: a trace has it all. See `torch.autograd.profiler.profile`
+    for what can be asked of it.
     """
 
-    def __init__(self, *, activities=None, schedule=None, on_trace_ready=None, **_more):
-        self._schedule, self._ready, self._step, self._on = schedule, on_trace_ready, 0, False
-        self._folder = getattr(on_trace_ready, "folder", None) or tempfile.mkdtemp(prefix="funcgrad-trace-")
+    def __init__(self, *, activities=None, schedule=None, on_trace_ready=None, **_options):
+        super().__init__()
+        self._schedule, self._ready, self._step = schedule, on_trace_ready, 0
+        self._folder = getattr(on_trace_ready, "folder", None)
 
     def __enter__(self):
         self.start()
@@ -80,6 +77,7 @@ class profile:
 
     def start(self) -> None:
         """Begin."""
+        run()  # what was recorded before is not part of it
         self._turn()
 
     def stop(self) -> None:
@@ -97,31 +95,9 @@ class profile:
     def _turn(self) -> None:
         wanted = self._now() in (ProfilerAction.RECORD, ProfilerAction.RECORD_AND_SAVE)
         if wanted and not self._on:
-            os.makedirs(self._folder, exist_ok=True)
-            jax.profiler.start_trace(self._folder)
-            self._on = True
+            self._begin()
 
     def _end(self) -> None:
-        run()
-        jax.profiler.stop_trace()
-        self._on = False
+        super()._end()
         if self._ready is not None:
             self._ready(self)
-
-    def key_averages(self, *args, **kwargs):
-        """What the tape did; its `table()` is a text."""
-        return _Table(explain())
-
-    def export_chrome_trace(self, path: str) -> None:
-        """Say where the trace is: JAX has written it to a folder."""
-        raise NotImplementedError(f"JAX has written the trace to {self._folder}; TensorBoard or Perfetto shows it")
-
-
-class _Table:
-    def __init__(self, told):
-        self._told = told
-
-    def table(self, *args, **kwargs) -> str:
-        return str(self._told)
-
-    __str__ = table

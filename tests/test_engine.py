@@ -1,6 +1,8 @@
 """What the engine promises in counts: one program a step whatever Python takes part in the walk, linear time, threads."""
 
 import gc
+import gzip
+import json
 import threading
 import weakref
 
@@ -333,3 +335,37 @@ def test_anomalies_cost_one_run_a_backward():
         y.backward()
         assert stats.runs - before == 1
     assert not local.watch
+
+
+def test_a_profile_tells_the_kernels_that_ran(tmp_path):
+    x = torch.ones(64, 64) * 2
+    with torch.autograd.profiler.profile(use_cuda=False, record_shapes=True) as prof:
+        for _ in range(3):
+            (x @ x).tanh().sum().item()
+        waiting = x.exp().sum()  # nobody looks at it within
+    found = prof.key_averages()
+    assert max(k.count for k in found) >= 3 and all(k.time_total > 0 for k in found)
+    assert waiting.item() == pytest.approx(64 * 64 * np.e**2, rel=1e-5)
+    text = found.table(sort_by="count", row_limit=1).splitlines()
+    assert len(text) == 3 and text[1].startswith(max(found, key=lambda k: k.count).key[:50])
+    prof.export_chrome_trace(str(tmp_path / "trace.json"))
+    prof.export_chrome_trace(str(tmp_path / "trace.json.gz"))
+    events = json.loads((tmp_path / "trace.json").read_text())["traceEvents"]
+    assert events == json.loads(gzip.decompress((tmp_path / "trace.json.gz").read_bytes()))["traceEvents"]
+    assert {k.key for k in found} <= {e.get("name") for e in events}
+    with torch.autograd.profiler.profile(enabled=False) as off:
+        (x @ x).sum().item()
+    assert off.key_averages() == []
+    with pytest.raises(RuntimeError, match="no trace"):
+        off.export_chrome_trace("nowhere")
+
+
+def test_a_profile_follows_its_schedule():
+    x, seen = torch.ones(8, 8), []
+    schedule = torch.profiler.schedule(wait=1, warmup=1, active=2, repeat=2)
+    ready = lambda prof: seen.append(max(k.count for k in prof.key_averages()))  # noqa: E731
+    with torch.profiler.profile(schedule=schedule, on_trace_ready=ready) as prof:
+        for _ in range(10):
+            (x @ x).sum().item()
+            prof.step()
+    assert seen == [2, 2]

@@ -21,6 +21,7 @@ from .anomaly_mode import (
     set_detect_anomaly,
 )
 from .function import Function, InplaceFunction
+from .grad_mode import set_multithreading_enabled
 from .gradcheck import GradcheckError, gradcheck, gradgradcheck
 from .variable import Variable
 
@@ -51,4 +52,5 @@ __all__ = [
     "profiler",
     "set_detect_anomaly",
     "set_grad_enabled",
+    "set_multithreading_enabled",
 ]

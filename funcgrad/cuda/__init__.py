@@ -11,7 +11,7 @@ import jax
 
 from .. import random as _random
 from ..device import default_device, device
-from ..tape import run
+from ..tape import wait
 from . import amp, nvtx
 
 __all__ = [
@@ -93,9 +93,7 @@ def is_bf16_supported(including_emulation: bool = True) -> bool:
 
 def synchronize(device=None) -> None:
     """Run what has been recorded and wait for it."""
-    run()
-    for array in jax.live_arrays():
-        array.block_until_ready()
+    wait()
 
 
 def empty_cache() -> None:

@@ -11,7 +11,7 @@ from .program import Program
 from .reasons import RecompileWarning, assert_no_recompile, explain
 from .record import ready, record
 from .residuals import backward_params, reads
-from .run import force, known_array, run, settle
+from .run import force, known_array, run, settle, wait
 from .stats import Stats, stats
 from .tape import (
     VALUES,
@@ -94,4 +94,5 @@ __all__ = [
     "stats",
     "uses",
     "values_of",
+    "wait",
 ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 
+import jax
 import numpy as np
 
 from . import cache
@@ -59,6 +60,13 @@ def run() -> None:
         except Exception as error:
             roll_back(tape, live, error)
             raise
+
+
+def wait() -> None:
+    """Run this thread's tape, and wait until whatever was dispatched is there."""
+    run()
+    for array in jax.live_arrays():
+        array.block_until_ready()
 
 
 def _unread(tape: Tape) -> None:
