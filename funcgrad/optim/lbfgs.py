@@ -1,14 +1,17 @@
 """L-BFGS: Newton's direction from the last few changes of the gradient, with a line search by the strong Wolfe
 conditions.
 
-It looks at losses and slopes to decide how to go on, as PyTorch's does: each evaluation of the closure is a run.
+It looks at losses and slopes to decide how to go on, as PyTorch's does. Each evaluation of the closure is a run by
+itself, and what is done between two of them another, so that the closure is the same program each time.
 """
 
 from __future__ import annotations
 
 from ..engine import enable_grad, no_grad
+from ..tape import settle
 from ..tensor import NAMES, Tensor
 from .checks import check_lr
+from .history import History
 from .optimizer import Optimizer
 
 __all__ = ["LBFGS"]
@@ -64,13 +67,19 @@ class LBFGS(Optimizer):
             p.add_(part, alpha=by)
             at += n
 
-    def _at(self, closure, start: list[Tensor], by: float, direction: Tensor) -> tuple[float, Tensor]:
-        """Loss and gradient a step away, which is taken back."""
-        self._move(by, direction)
-        loss = closure().item()
+    def _evaluated(self, closure) -> tuple[Tensor, float, Tensor]:
+        """(loss, its number, gradient) of the closure, where the parameters are."""
+        settle()
+        loss = closure()
         g = self._flat_grad()
+        return loss, loss.item(), g
+
+    def _at(self, closure, start: list[Tensor], by: float, direction: Tensor) -> tuple[float, Tensor, float]:
+        """Loss, gradient and slope a step away, which is taken back."""
+        self._move(by, direction)
+        _, loss, g = self._evaluated(closure)
         self._put(start)
-        return loss, g
+        return loss, g, g.dot(direction).item()
 
     # ---- the step ----
 
@@ -85,37 +94,30 @@ class LBFGS(Optimizer):
         state = self.state[self._params[0]]
         state.setdefault("func_evals", 0)
         state.setdefault("n_iter", 0)
-        first = closure()
-        loss = first.item()
+        first, loss, g = self._evaluated(closure)
         evals = 1
         state["func_evals"] += 1
-        g = self._flat_grad()
         if g.abs().max().item() <= h["tolerance_grad"]:
             return first
-        d, t = state.get("d"), state.get("t")
-        dirs, steps, ro = state.get("old_dirs"), state.get("old_stps"), state.get("ro")
+        d, t, history = state.get("d"), state.get("t"), state.get("history")
         scale, before, loss_before = state.get("H_diag"), state.get("prev_flat_grad"), state.get("prev_loss")
         n = 0
         while n < h["max_iter"]:
             n += 1
             state["n_iter"] += 1
             if state["n_iter"] == 1:
-                d, dirs, steps, ro, scale = g.neg(), [], [], [], 1
+                d, history, scale = g.neg(), History(g, h["history_size"]), g.new_ones(())
             else:
                 y, s = g.sub(before), d.mul(t)
-                ys = y.dot(s).item()
-                if ys > 1e-10:
-                    if len(dirs) == h["history_size"]:
-                        del dirs[0], steps[0], ro[0]
-                    dirs.append(y)
-                    steps.append(s)
-                    ro.append(1.0 / ys)
-                    scale = ys / y.dot(y)
-                d = _direction(g, dirs, steps, ro, scale)
-            before = g.clone()
-            loss_before = loss
+                ys, yy = y.dot(s), y.dot(y)
+                if ys.item() > 1e-10:
+                    history.add(y, s, ys)
+                    scale = ys / yy
+                d = history.direction(g, scale)
+            before, loss_before = g, loss
+            slope, size = g.dot(d), d.abs().max()
             t = min(1.0, (1.0 / g.abs().sum()).item()) * lr if state["n_iter"] == 1 else lr
-            slope = g.dot(d).item()
+            slope, size = slope.item(), size.item()
             if slope > -h["tolerance_change"]:
                 break
             ls_evals = 0
@@ -124,7 +126,7 @@ class LBFGS(Optimizer):
                     raise RuntimeError("only 'strong_wolfe' is supported")
                 start = self._values()
                 loss, g, t, ls_evals = _strong_wolfe(
-                    lambda by, start=start, d=d: self._at(closure, start, by, d), t, d, loss, g, slope,
+                    lambda by, start=start, d=d: self._at(closure, start, by, d), t, size, loss, g, slope,
                     h["tolerance_change"],
                 )  # fmt: skip
                 self._move(t, d)
@@ -133,39 +135,51 @@ class LBFGS(Optimizer):
                 self._move(t, d)
                 done = False
                 if n != h["max_iter"]:
-                    loss = closure().item()
-                    g = self._flat_grad()
+                    _, loss, g = self._evaluated(closure)
                     done = g.abs().max().item() <= h["tolerance_grad"]
                     ls_evals = 1
             evals += ls_evals
             state["func_evals"] += ls_evals
             if n == h["max_iter"] or evals >= h["max_eval"] or done:
                 break
-            if d.mul(t).abs().max().item() <= h["tolerance_change"]:
+            if abs(size * t) <= h["tolerance_change"] or abs(loss - loss_before) < h["tolerance_change"]:
                 break
-            if abs(loss - loss_before) < h["tolerance_change"]:
-                break
-        state.update(
-            d=d, t=t, old_dirs=dirs, old_stps=steps, ro=ro, H_diag=scale, prev_flat_grad=before, prev_loss=loss_before
-        )
+        state.update(d=d, t=t, history=history, H_diag=scale, prev_flat_grad=before, prev_loss=loss_before)
         return first
+
+    # ---- its state ----
+
+    def state_dict(self) -> dict:
+        """As PyTorch's: the history as lists."""
+        made = super().state_dict()
+        made["state"] = {k: _with_lists(state) for k, state in made["state"].items()}
+        return made
+
+    def load_state_dict(self, state_dict: dict) -> None:
+        """Take over a copy of what `state_dict` gave, here or in PyTorch."""
+        super().load_state_dict(state_dict)
+        for state in self.state.values():
+            state.pop("al", None)
+            lists = [state.pop(name, None) for name in ("old_dirs", "old_stps", "ro")]
+            if lists[0] is not None:
+                like = state["d"]
+                with no_grad():
+                    state["history"] = History.of_lists(like, self.param_groups[0]["history_size"], *lists)
+                    if not isinstance(state["H_diag"], Tensor):
+                        state["H_diag"] = like.new_ones(()) * state["H_diag"]
+
+    def __setstate__(self, state: dict) -> None:
+        super().__setstate__(state)
+        self._params = self.param_groups[0]["params"]
+
+
+def _with_lists(state: dict) -> dict:
+    kept = {k: v for k, v in state.items() if k != "history"}
+    return {**kept, **state["history"].lists()} if state.get("history") is not None else kept
 
 
 def _real(g: Tensor) -> Tensor:
     return g.view_as_real() if g.dtype.is_complex else g
-
-
-def _direction(g: Tensor, dirs: list, steps: list, ro: list, scale) -> Tensor:
-    """The two loops over the history: minus the inverse Hessian times `g`."""
-    q, weights = g.neg(), []
-    for y, s, r in zip(reversed(dirs), reversed(steps), reversed(ro), strict=True):
-        a = s.dot(q) * r
-        weights.append(a)
-        q = q - y * a
-    d = q * scale
-    for y, s, r, a in zip(dirs, steps, ro, reversed(weights), strict=True):
-        d = d + s * (a - y.dot(d) * r)
-    return d
 
 
 def _cubic(x1, f1, g1, x2, f2, g2, bounds=None) -> float:
@@ -183,32 +197,31 @@ def _cubic(x1, f1, g1, x2, f2, g2, bounds=None) -> float:
     return min(max(found, low), high)
 
 
-def _strong_wolfe(at, t: float, d: Tensor, f: float, g: Tensor, slope: float, tolerance: float, c1=1e-4, c2=0.9,
+def _strong_wolfe(at, t: float, size: float, f: float, g: Tensor, slope: float, tolerance: float, c1=1e-4, c2=0.9,
                   most: int = 25):  # fmt: skip
-    """(loss, gradient, step, evaluations) at a step along `d` that lowers the loss and the slope enough."""
-    size = d.abs().max().item()
-    g = g.clone()
-    f_new, g_new = at(t)
-    evals, slope_new = 1, g_new.dot(d).item()
+    """(loss, gradient, step, evaluations) at a step that lowers the loss and the slope enough: `at(t)` gives loss,
+    gradient and slope there; `size` is the largest element of the direction."""
+    f_new, g_new, slope_new = at(t)
+    evals = 1
     t_prev, f_prev, g_prev, slope_prev = 0.0, f, g, slope
     done, n = False, 0
     # first find two steps with a good one between them
     while n < most:
         if f_new > f + c1 * t * slope or (n > 1 and f_new >= f_prev):
-            bracket = [(t_prev, f_prev, g_prev, slope_prev), (t, f_new, g_new.clone(), slope_new)]
+            bracket = [(t_prev, f_prev, g_prev, slope_prev), (t, f_new, g_new, slope_new)]
             break
         if abs(slope_new) <= -c2 * slope:
             bracket, done = [(t, f_new, g_new, slope_new)], True
             break
         if slope_new >= 0:
-            bracket = [(t_prev, f_prev, g_prev, slope_prev), (t, f_new, g_new.clone(), slope_new)]
+            bracket = [(t_prev, f_prev, g_prev, slope_prev), (t, f_new, g_new, slope_new)]
             break
         least = t + 0.01 * (t - t_prev)
         last = t
         t = _cubic(t_prev, f_prev, slope_prev, t, f_new, slope_new, (least, t * 10))
-        t_prev, f_prev, g_prev, slope_prev = last, f_new, g_new.clone(), slope_new
-        f_new, g_new = at(t)
-        evals, slope_new, n = evals + 1, g_new.dot(d).item(), n + 1
+        t_prev, f_prev, g_prev, slope_prev = last, f_new, g_new, slope_new
+        f_new, g_new, slope_new = at(t)
+        evals, n = evals + 1, n + 1
     else:
         bracket = [(0.0, f, g, slope), (t, f_new, g_new, slope_new)]
     # then close in on it
@@ -229,9 +242,9 @@ def _strong_wolfe(at, t: float, d: Tensor, f: float, g: Tensor, slope: float, to
                 stuck = True
         else:
             stuck = False
-        f_new, g_new = at(t)
-        evals, slope_new, n = evals + 1, g_new.dot(d).item(), n + 1
-        point = (t, f_new, g_new.clone(), slope_new)
+        f_new, g_new, slope_new = at(t)
+        evals, n = evals + 1, n + 1
+        point = (t, f_new, g_new, slope_new)
         if f_new > f + c1 * t * slope or f_new >= bracket[low][1]:
             bracket[high] = point
             low, high = (0, 1) if bracket[0][1] <= bracket[1][1] else (1, 0)

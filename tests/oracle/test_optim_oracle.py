@@ -120,27 +120,58 @@ def test_state_dicts_go_both_ways(name, options):
         np.testing.assert_allclose(a, b, rtol=1e-6)
 
 
+def lbfgs(lib, search, steps, load=None):
+    """(losses, state) of some steps, after those whose state_dict is loaded."""
+    ps, loss = problem(lib)
+    opt = lib.optim.LBFGS(ps, lr=0.5 if search is None else 1, max_iter=6, history_size=4, line_search_fn=search)
+    if load is not None:
+        opt.load_state_dict(load[1])
+        with lib.no_grad():
+            for p, x in zip(ps, load[0], strict=True):
+                p.copy_(lib.tensor(x))
+    losses = []
+
+    def closure():
+        opt.zero_grad()
+        out = loss(1)
+        out.backward()
+        return out
+
+    for _ in range(steps):
+        losses.append(opt.step(closure).item())
+    return losses, ([p.detach().numpy() for p in ps], opt.state_dict())
+
+
 @pytest.mark.parametrize("search", [None, "strong_wolfe"])
 def test_lbfgs(search):
-    def run(lib):
-        ps, loss = problem(lib)
-        opt = lib.optim.LBFGS(ps, lr=0.5 if search is None else 1, max_iter=6, history_size=4, line_search_fn=search)
-        losses = []
+    (mine, (_, ours)), (theirs, (_, peer)) = lbfgs(funcgrad, search, 5), lbfgs(torch, search, 5)
+    np.testing.assert_allclose(mine, theirs, rtol=1e-7)
+    for name in ("func_evals", "n_iter"):
+        assert ours["state"][0][name] == peer["state"][0][name]
 
-        def closure():
-            opt.zero_grad()
-            out = loss(1)
-            out.backward()
-            return out
 
-        for _ in range(5):
-            losses.append(opt.step(closure).item())
-        state = opt.state_dict()["state"][0]
-        return losses, state["func_evals"], state["n_iter"]
+@pytest.mark.parametrize("search", [None, "strong_wolfe"])
+def test_lbfgs_goes_on_from_the_state_of_the_other(search):
+    def as_lib(lib, x):
+        if isinstance(x, dict):
+            return {k: as_lib(lib, v) for k, v in x.items()}
+        if isinstance(x, list):
+            return [as_lib(lib, v) for v in x]
+        return lib.tensor(x.numpy()) if hasattr(x, "numpy") else x
 
-    mine, theirs = run(funcgrad), run(torch)
-    np.testing.assert_allclose(mine[0], theirs[0], rtol=1e-7)
-    assert mine[1:] == theirs[1:]
+    _, mine = lbfgs(funcgrad, search, 2)
+    _, theirs = lbfgs(torch, search, 2)
+    for name in ("old_dirs", "old_stps", "ro"):
+        a, b = mine[1]["state"][0][name], theirs[1]["state"][0][name]
+        assert len(a) == len(b) == 4
+        for x, y in zip(a, b, strict=True):
+            np.testing.assert_allclose(x.numpy(), y.numpy(), rtol=1e-4, atol=1e-10)
+    whole = lbfgs(torch, search, 5)[0][2:]
+    for lib, state in ((funcgrad, mine), (funcgrad, theirs), (torch, mine)):
+        params, found = state
+        groups = found["param_groups"]
+        load = (params, {"state": as_lib(lib, found["state"]), "param_groups": groups})
+        np.testing.assert_allclose(lbfgs(lib, search, 3, load)[0], whole, rtol=1e-5)
 
 
 def test_muon():
