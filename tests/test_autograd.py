@@ -103,6 +103,8 @@ def test_gradients_of_one_step_are_given_up_one_by_one(look):
         e.square().sum().backward()
         f.square().sum().backward()
         assert (a.grad.tolist(), b.grad.tolist()) == ([2.0, 4.0], [6.0, 8.0])
+        with pytest.raises(RuntimeError, match="second time"):
+            e.sum().backward()
 
 
 @pytest.mark.parametrize("look", [False, True])
@@ -436,6 +438,15 @@ def test_views_are_seen_from_every_alias():
     assert turned.tolist() == [list(c) for c in zip(*base.tolist(), strict=True)]
     assert row.tolist() == base.tolist()[1] and flat.tolist() == [x for line in base.tolist() for x in line]
     assert base._version == row._version == 3 and row._base is base and row._is_view() and base._base is None
+
+
+def test_a_detached_repetition_shows_what_is_written_to_one_of_its_elements():
+    a = torch.arange(3.0)
+    e = a.expand(2, 3)
+    g, h = e.data, e.detach()
+    g[-1] = torch.tensor([7.0, 8.0, 9.0])
+    g[0, 1] = 5.0
+    assert a.tolist() == [7.0, 5.0, 9.0] and all(t.tolist() == [a.tolist()] * 2 for t in (e, g, h))
 
 
 def test_a_base_without_a_name_is_named_again():

@@ -27,7 +27,7 @@ class Side:
     steps    from the first to the last
     specs    slot -> Spec
     grads    slot -> the gradient gathered so far
-    visited  first slots of the steps whose rules were recorded
+    visited  the steps whose rules were recorded, by their first slots; `~slot` where it was for that gradient only
     held     slot -> the Value that rules read there
     reach    the slots through which a target is reached; None if everything is walked
     """

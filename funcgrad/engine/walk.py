@@ -3,7 +3,19 @@
 from __future__ import annotations
 
 from ..op import REGISTRY, backward_op
-from ..tape import INPUT, LEAF, Value, backward_params, local, reads, record, run, set_grad, stats
+from ..tape import (
+    INPUT,
+    LEAF,
+    Tape,
+    Value,
+    backward_params,
+    local,
+    reads,
+    record,
+    run,
+    set_grad,
+    stats,
+)
 from ..tape.boundary import CHECK
 from ..tape.uses import uses
 from . import anomaly
@@ -161,10 +173,10 @@ def _watched(side: Side, t, gs: list, arg_specs, wants, task: GraphTask, attache
 
 def _rule(side: Side, t, gs, arg_specs, wants, task: GraphTask) -> tuple:
     """The cotangents of the arguments of `t` by the rule of its operator, None where none is wanted."""
-    if t.first in side.tape.freed:
+    visits, freed = _visits(side.tape, t, gs)
+    if freed:
         _refuse_freed(side, t, arg_specs)
-    if not t.op.exact or None not in gs:  # what a rule saved stays as long as one of its gradients may be wanted
-        side.visited.add(t.first)
+    side.visited |= visits
     create = task.create
     params = {**backward_params(t), "needs": wants}
     ys = [side.value(slot, create) for slot in t.outs]
@@ -178,6 +190,18 @@ def _rule(side: Side, t, gs, arg_specs, wants, task: GraphTask) -> tuple:
             xs[i] = _unpacked(side, t, i, xs[i], create)
     found = iter(record(backward_op(t.op), (*gs, *ys, *xs), params))
     return tuple([next(found) if want else None for want in wants])
+
+
+def _visits(tape: Tape, t, gs: list) -> tuple[set[int], bool]:
+    """(what to note of a visit to a step, whether one before has freed it).
+
+    The gradients that a rule gave are given up one by one, because each is an operation of its own in PyTorch: `~slot`
+    is noted for those that have been, and the step itself with the last."""
+    if not t.op.exact or None not in gs:
+        return {t.first}, t.first in tape.freed or (len(gs) > 1 and not tape.freed.isdisjoint([~s for s in t.outs]))
+    now = {~slot for slot, g in zip(t.outs, gs, strict=True) if g is not None}
+    before = tape.freed.intersection([~slot for slot in t.outs])
+    return ({t.first} if len(now | before) == len(gs) else now), t.first in tape.freed or not now.isdisjoint(before)
 
 
 def _refuse_freed(side: Side, t, arg_specs) -> None:

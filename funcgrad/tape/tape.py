@@ -64,7 +64,8 @@ class Tape:
     inputs   Value -> slot, of the computed Values that entered; `entered` is its inverse
     scalars  slot -> the Python scalar met there this time
     swept    a backward has been recorded here
-    freed    the steps (by first slot) of graphs that backwards have freed; `freeings`: those of each, in order
+    freed    the steps (by first slot; `~slot`: a part of one) of graphs that backwards have freed; `freeings`: those of
+             each, in order
     hooks    slot -> list of hooks on the gradient of what is there
     attached first slot of a step -> what the engine keeps of this one taking of it (hooks, a backward in Python)
     packed   (first slot of a step, position) -> what its backward asks for that saved array instead of having it

@@ -338,7 +338,7 @@ def _name(t: Tensor, old: Value, v: Value) -> None:
 
 
 def _tell_others(storage: Storage, writer: Family, steps: tuple, v: Value) -> None:
-    """`v` was written through `steps` to a part of the base of `writer`: the other families see it too."""
+    """`v` was written through `steps` to a part of the base of `writer`: whoever else shares the memory sees it too."""
     main = storage.main
     main.hold()
     if writer is not main:
@@ -348,7 +348,7 @@ def _tell_others(storage: Storage, writer: Family, steps: tuple, v: Value) -> No
             main.set(renewed(base, plain))
             _stale(main, writer)
     for f in storage.families[1:]:
-        if f is not writer:
+        if f is not writer or f.repeats():  # what is written to one element shows in others
             root = f.root()
             if not f.stale:
                 f.base, f.stale = f.current(), True

@@ -151,6 +151,10 @@ class Family:
         self.set(v)
         return v
 
+    def repeats(self) -> bool:
+        """Whether some elements of the base lie at one place because of the steps to it."""
+        return any(op.name in _REPEATING for op, _, _, _ in self.steps)
+
     def layout(self) -> tuple:
         """(Spec, strides) of the base."""
         root = self.root()
