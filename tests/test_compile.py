@@ -370,6 +370,22 @@ def test_an_error_inside_leaves_every_tensor_as_it_was():
     assert f(torch.ones(2)).item() == 6.0 and w.tolist() == [3.0, 3.0]
 
 
+def test_tensors_that_the_garbage_collector_is_told_to_leave_alone():
+    w, x = torch.zeros(2), torch.ones(2)
+
+    @torch.compile
+    def step(x):
+        w.add_(x)
+        return w.sum()
+
+    gc.freeze()
+    try:
+        assert [step(x).item() for _ in range(4)] == [2.0, 4.0, 6.0, 8.0] and w.tolist() == [4.0, 4.0]
+        assert gc.get_freeze_count() > 0
+    finally:
+        gc.unfreeze()
+
+
 def test_somebody_who_holds_the_old_parameter_keeps_it():
     net, _, step, x, y = ready()
     kept = net.first.weight.detach().clone()

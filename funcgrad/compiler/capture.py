@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import gc
 from contextlib import contextmanager
+from itertools import compress
 from sys import getrefcount
 from types import FrameType
 
@@ -28,6 +29,9 @@ LOOKED = (
     "without its Python. Return what you want to look at, choose with torch.where or func.cond, or take the look out "
     "of the function."
 )
+
+
+_FROZEN = gc.get_freeze_count()  # by Python itself, before there were Tensors
 
 
 class NotReplayed(Exception):
@@ -53,11 +57,11 @@ class Capture:
         self._own: dict[int, object] = {}
         self._drawn: dict[int, int] = {}  # id of a Value -> its event
         self._within = 0
-        everything = gc.get_objects()
-        self.generators = {g: g.key() for g in everything if type(g) is Generator}
+        everything = _alive(Tensor, Generator)
+        self.generators = {g: g.key() for g in everything if isinstance(g, Generator)}
         self.before, self.bumps, self.grads, sharing = {}, {}, {}, set()
         for t in everything:
-            if not issubclass(type(t), Tensor):
+            if not isinstance(t, Tensor):
                 continue
             v = held(t)
             if v is not None and id(v) in sharing and getattr(v, "array", None) is not None:
@@ -211,12 +215,14 @@ class Capture:
     def nothing_left(self, out, leaves: list, results: list) -> None:
         """No Tensor is left behind but results and gradients, and nobody else keeps those."""
         known = {id(t) for t in (*self.before, *results)}
-        # of leaves, also of such whose Tensor is gone
-        known.update(id(leaf.grad) for leaf in gc.get_objects() if type(leaf) is Leaf)
         for look in (False, True):
             if look:
                 gc.collect()
-            new = [t for t in gc.get_objects() if issubclass(type(t), Tensor) and id(t) not in known]
+            found = _alive(Tensor, Leaf)
+            # of leaves, also of such whose Tensor is gone
+            known.update([id(leaf.grad) for leaf in found if leaf.__class__ is Leaf])
+            new = [t for t in found if t.__class__ is not Leaf and id(t) not in known]
+            del found
             if not new:
                 break
             shape = list(new[0].shape)
@@ -265,6 +271,23 @@ class Capture:
             owner = self.owner_of_grad[t]
             return ("grad", self.argument.get(owner, owner))
         return ("tensor", t)
+
+
+def _alive(*kinds: type) -> list:
+    """Every object of these classes, or of classes made of them. In loops that run in C: a process that holds a data
+    set has millions of others."""
+    todo, wanted = list(kinds), set(kinds)
+    while todo:
+        new = [k for k in type.__subclasses__(todo.pop()) if k not in wanted]
+        wanted.update(new)
+        todo += new
+    frozen = gc.get_freeze_count() != _FROZEN
+    if frozen:  # what the collector leaves alone it does not tell of
+        gc.unfreeze()
+    everything = gc.get_objects()
+    if frozen:
+        gc.freeze()
+    return list(compress(everything, map(wanted.__contains__, map(type, everything))))
 
 
 def _twin(v):
