@@ -18,7 +18,7 @@ from rows import QUICK
 
 from funcgrad import dtypes
 from funcgrad.random import manual_seed
-from funcgrad.tape import limit, local, options, set_default_dtype, set_grad, stats
+from funcgrad.tape import alone, limit, local, options, set_default_dtype, set_grad, stats
 from funcgrad.tape.tape import fresh
 from funcgrad.tape.trace import _roots
 
@@ -34,6 +34,7 @@ def start(monkeypatch):
     with the demos, the README and the command line in them, compile as users' do."""
     monkeypatch.setattr(options, "compiler_options", QUICK)
     limit(limit(0))  # every program goes, the bound stays
+    alone.forget()
     _roots.clear()
     fresh()
     stats.reset()

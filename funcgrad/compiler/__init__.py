@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from ..nn.module import Module
-from ..tape import cache, local
+from ..tape import alone, cache, local
 from ..tape.disk import cache_dir
 from .compiled import Compiled, Rounds
 from .module import OptimizedModule
@@ -98,5 +98,6 @@ def cudagraph_mark_step_begin() -> None:
 
 def reset() -> None:
     """Forget the programs of every path recorded so far; they are compiled again when they are needed."""
+    alone.forget()
     for end in cache.ends():
         cache.forget(end)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sys import getrefcount
 
-from . import cache, reasons
-from .program import Program, lower, settings, useful_donations
+from . import alone, cache, reasons
+from .program import Program, lower, lower_alone, settings, useful_donations
 from .residuals import keep
 from .tape import Tape
 from .trace import INPUT, MODE, Trace, specs_of
@@ -27,12 +27,13 @@ PENDING, _COMPUTED = _probe()
 class Plan:
     """What a run of one path must produce, for one set of live Values and graphs."""
 
-    __slots__ = ("lacking", "outputs", "programs", "readers")
+    __slots__ = ("lacking", "often", "outputs", "programs", "readers")
 
     def __init__(self, outputs: tuple[int, ...], readers: dict[int, list[int]]):
         self.outputs, self.readers = outputs, readers
         self.programs: dict[tuple, Program] = {}
         self.lacking: dict[tuple, int] = {}
+        self.often = False  # it has come so often that it is worth a program of its own
 
 
 def live_slots(tape: Tape) -> tuple[int, ...]:
@@ -78,12 +79,36 @@ def program_for(tape: Tape, plan: Plan) -> Program:
         return found
     found, settled = _superset(tape.trace, plan, donatable)
     if found is None:
-        why = _why(tape.trace, plan)
-        found = lower(tape.trace, plan.outputs, donatable)
-        reasons.compiled(_line(tape.trace), why, found.seconds)
+        found = _alone(tape.trace, plan, donatable) or _whole(tape.trace, plan, donatable)
         cache.ended(tape.trace, 1)
     if settled:
         plan.programs[donatable] = found
+    return found
+
+
+def _whole(trace: Trace, plan: Plan, donatable: frozenset) -> Program:
+    """The path compiled for what `plan` wants."""
+    why, line = _why(trace, plan), _line(trace)
+    found = lower(trace, plan.outputs, donatable)
+    reasons.compiled(line, why, found.seconds)
+    alone.compiled_whole(line, trace, found)
+    return found
+
+
+def _alone(trace: Trace, plan: Plan, donatable: frozenset) -> Program | None:
+    """The path operation by operation, if it is not likely to come often."""
+    line = _line(trace)
+    price = None if plan.often else alone.price(line, trace.nops)
+    if price is None:
+        return None
+
+    def worn():
+        plan.often = True
+        plan.programs.pop(donatable, None)
+
+    found = lower_alone(trace, plan.outputs, price, worn)
+    if found is not None:
+        reasons.ran_alone(line, trace.nops, found.call.compiled, found.seconds)
     return found
 
 

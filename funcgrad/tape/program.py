@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 import warnings
+from collections.abc import Callable
 from functools import partial
 from operator import attrgetter
 
@@ -18,14 +19,15 @@ import numpy as np
 from jax import lax
 
 from .. import dtypes, precision
+from .alone import OneByOne, repeated
 from .describe import described
 from .disk import cache_from_environment, lowered_before
 from .numbers import Numbers
 from .options import options_of
 from .stats import stats
-from .stretches import InPieces, cut
+from .stretches import InPieces, Path, compiled_piece, cut
 from .trace import INPUT, LEAF, VARIED, Trace, specs_of
-from .value import moved
+from .value import moved, spec
 
 # JAX's own settings that change what a program computes
 SETTINGS = ("jax_default_matmul_precision", "jax_default_prng_impl", "jax_threefry_partitionable")
@@ -41,10 +43,14 @@ def settings() -> tuple:
 class Program:
     """What a path computes: `outputs` (slots) from arrays at `donated` and `kept` and from scalars."""
 
-    __slots__ = ("call", "donated", "hosts", "kept", "numbers", "order", "outputs", "seconds")
+    __slots__ = ("call", "donated", "hosts", "kept", "numbers", "order", "outputs", "runs", "seconds")
+
+    def __init__(self):
+        self.runs = 0
 
     def run(self, entered: dict, scalars: dict) -> list:
         """The outputs, as arrays that JAX may still be computing."""
+        self.runs += 1
         args = [entered[s].array for s in self.order]
         if np.ndarray in map(type, args):
             args = [moved(entered[s]) if type(a) is np.ndarray else a for s, a in zip(self.order, args, strict=True)]
@@ -87,6 +93,32 @@ def lower(trace: Trace, outputs: tuple[int, ...], donatable: frozenset[int]) -> 
     digest = partial(described, steps, scalars, (p.order, p.donated, p.outputs), settings())
     p.call = _in_pieces(p, steps, scalars) or _whole(_function(p, steps, scalars), p, steps, digest)
     return _counted(p, start)
+
+
+def lower_alone(trace: Trace, outputs: tuple[int, ...], price: float, worn: Callable) -> Program | None:
+    """The path to `trace`, operation by operation (see `alone`); None if it is not one of the same over and over."""
+    start = time.perf_counter()
+    steps, scalars = needed_steps(trace, outputs)
+    if any(t.op is not None and t.op.host for t in steps):
+        return None
+    path = Path(steps, outputs, specs_of(steps) | {slot: spec((), dtype) for slot, _, _, dtype in scalars})
+    if not repeated(path):
+        return None
+    p = _sorted(Program(), {t.first: t.spec for t in steps if t.kind is INPUT}, scalars, {}, outputs)
+    p.hosts = []
+    constants = {slot: (kind, const, dtype) for slot, kind, const, dtype in scalars if const is not VARIED}
+    options = options_of(steps)
+    compile_ = partial(compiled_piece, evaluate=evaluate, heirs_of=_heirs, options=options)
+    lowering = (compile_, (settings(), repr(options)))
+    p.call = OneByOne(path, p.order, _dtyped(p, scalars), p.outputs, constants, lowering, price, worn)
+    p.seconds = time.perf_counter() - start
+    return p
+
+
+def _dtyped(p: Program, scalars: list) -> list[list[tuple]]:
+    """(slot, dtype) of the scalars in each vector."""
+    dtype = {slot: d for slot, _, _, d in scalars}
+    return [[(s, dtype[s]) for s in n.slots] for n in p.numbers]
 
 
 def lower_loop(trace: Trace, last: tuple, every: tuple, carried: dict, stacked: frozenset, length: int) -> Program:
@@ -175,10 +207,8 @@ def _in_pieces(p: Program, steps: list[Trace], scalars: list) -> InPieces | None
     found = None if p.hosts else cut(steps, p.outputs, specs_of(steps), constants)
     if found is None:
         return None
-    dtype = {slot: d for slot, _, _, d in scalars}
-    vectors = [[(s, dtype[s]) for s in n.slots] for n in p.numbers]
     lowering = (evaluate, _heirs, options_of(steps))
-    return InPieces(*found, p.order, frozenset(p.donated), vectors, p.outputs, constants, lowering)
+    return InPieces(*found, p.order, frozenset(p.donated), _dtyped(p, scalars), p.outputs, constants, lowering)
 
 
 def _whole(function, p: Program, steps: list, digest=None, lengths: dict | None = None, rounds: int | None = None):

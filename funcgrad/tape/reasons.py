@@ -48,6 +48,14 @@ def compiled(line: str | None, why: str, seconds: float) -> None:
         )
 
 
+def ran_alone(line: str | None, nops: int, compiled: int, seconds: float) -> None:
+    """Note that a path of `nops` operations is not compiled whole, but `compiled` of its operations were."""
+    stats.reasons.append(
+        f"{line}: others that ended here came once or twice; run operation by operation: {nops}, of which {compiled} "
+        f"were compiled ({seconds:.2f} s)"
+    )
+
+
 @contextmanager
 def assert_no_recompile():
     """Raise if anything inside compiles a program, saying why it did.

@@ -77,20 +77,20 @@ def cut(steps: list[Trace], outputs, specs: dict, constants: dict) -> tuple[Path
     if sum(t.op is not None for t in steps) < LONG:
         return None
     path = Path(steps, outputs, specs)
-    found = _repeats(_tokens(path))
+    found = _repeats(tokens(path))
     if not found:
         return None
     pieces = [Piece(path.steps[a:b]) for a, b in _bounds(found, path)]
     _connect(pieces, path, constants)
     keys: dict = {}
     for p in pieces:
-        p.key = _structure(p, path, constants)
+        p.key = structure(p, path, constants)
         keys.setdefault(p.key, p)
     whole = sum(len(p.own) for p in pieces)
     return (path, pieces) if sum(len(p.own) for p in keys.values()) <= WORTH * whole else None
 
 
-def _tokens(path: Path) -> list[int]:
+def tokens(path: Path) -> list[int]:
     """A number for each step, the same for steps that do the same to arrays of the same kind."""
     numbers: dict = {}
     out = []
@@ -164,7 +164,7 @@ def _connect(pieces: list[Piece], path: Path, constants: dict) -> None:
                 home[slot], maker[slot] = i, t
     readers: dict[int, int] = {}
     for i, p in enumerate(pieces):
-        read = _outside(p.own, path, constants)
+        read = read_outside(p.own, path, constants)
         near = sum(home.get(s) == i - 1 for s in read)
         again: dict[int, Trace] = {}
         todo = [s for s in read if _cheap(s, i, near, home, maker)]
@@ -175,7 +175,7 @@ def _connect(pieces: list[Piece], path: Path, constants: dict) -> None:
             again[t.first] = t
             todo += [s for s in path.args(t) if home.get(s) == home[t.first] and _cheap(s, i, HANDED + 1, home, maker)]
         p.again = [again[k] for k in sorted(again)]
-        p.reads = _outside([*p.again, *p.own], path, constants)
+        p.reads = read_outside([*p.again, *p.own], path, constants)
         for s in p.reads:
             readers[s] = i
     for i, p in enumerate(pieces):
@@ -189,12 +189,13 @@ def _cheap(slot: int, i: int, near: int, home: dict, maker: dict) -> bool:
     return made is not None and maker[slot].op.family in CHEAP and (made < i - 1 or (made == i - 1 and near > HANDED))
 
 
-def _outside(steps: list[Trace], path: Path, constants: dict) -> list[int]:
+def read_outside(steps: list[Trace], path: Path, constants: dict) -> list[int]:
+    """The slots that some steps read and do not make."""
     own = {s for t in steps for s in t.outs}
     return list(dict.fromkeys(s for t in steps for s in path.args(t) if s not in own and s not in constants))
 
 
-def _structure(p: Piece, path: Path, constants: dict) -> tuple:
+def structure(p: Piece, path: Path, constants: dict) -> tuple:
     """Equal for pieces that one program computes. Numbers a piece's slots as they come."""
     p.local = {s: i for i, s in enumerate(p.reads)}
     steps = []
@@ -242,7 +243,7 @@ class InPieces:
             slots = {i: s for s, i in p.local.items()}
             if p.key not in codes:
                 made, given = ([slots[i] for i in sorted(found[p.key])] for found in (makes, gives))
-                call, made = _compiled(p, made, frozenset(given), path, constants, *lower)
+                call, made = compiled_piece(p, made, frozenset(given), path, constants, *lower)
                 codes[p.key] = call, [p.local[s] for s in made]
             call, made = codes[p.key]
             mine = set(p.makes)
@@ -277,7 +278,7 @@ class InPieces:
         return found
 
 
-def _compiled(p: Piece, made: list, given: frozenset, path: Path, constants: dict, evaluate, heirs_of, options):
+def compiled_piece(p: Piece, made: list, given: frozenset, path: Path, constants: dict, evaluate, heirs_of, options):
     """The program of a piece, from what it reads to what it makes; and that, in the order of its outputs. `evaluate`
     does one step on tracers, `heirs_of` finds which outputs take the places of those `given` up (see `program`)."""
     heirs = heirs_of(p.own, made, given, path.specs)

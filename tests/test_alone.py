@@ -1,0 +1,142 @@
+"""Paths that seldom come again: run operation by operation, by programs that they share."""
+
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+
+import funcgrad as torch
+from funcgrad import nn
+from funcgrad.tape import alone, cache, program, stats
+
+LENGTHS = [20, 12, 31, 17, 25, 14, 28, 22, 19, 30, 13, 26]
+
+
+@contextmanager
+def always():
+    """Within, every path is run so."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(alone, "price", lambda line, nops: 1e9)
+        patch.setattr(program, "repeated", lambda path: True)
+        yield
+
+
+def ran_alone() -> int:
+    return sum("operation by operation" in r for r in stats.reasons)
+
+
+def train(lengths):
+    """Losses, the parameter and the programs compiled, of steps through a recurrence of these lengths."""
+    rng = np.random.default_rng(0)
+    w = torch.tensor([0.5, -0.25, 1.0], requires_grad=True)
+    opt = torch.optim.Adam([w], lr=0.05)
+    losses, compiles = [], []
+    for n in lengths:
+        before = stats.compiles
+        h, seen = torch.zeros(3), []
+        for x in rng.normal(size=(n, 3)).astype(np.float32):
+            h = torch.tanh(h * w + torch.tensor(x))
+            seen.append(h.sum())
+        loss = (torch.stack(seen) - 0.5).square().mean()
+        opt.zero_grad()
+        loss.backward()
+        opt.step()
+        losses.append(loss.item())
+        compiles.append(stats.compiles - before)
+    return losses, w.tolist(), compiles
+
+
+def test_a_loop_of_another_length_each_time_compiles_a_handful(monkeypatch):
+    losses, w, compiles = train(LENGTHS)
+    assert ran_alone() == len(LENGTHS) - alone.FEW
+    # some whole, then each operation once, then those that have the length in their shapes
+    assert compiles[: alone.FEW] == [1] * alone.FEW and max(compiles[alone.FEW + 1 :]) <= 6
+    monkeypatch.setattr(alone, "FEW", 10**9)
+    whole = train(LENGTHS)
+    np.testing.assert_allclose(losses, whole[0], rtol=1e-5)
+    np.testing.assert_allclose(w, whole[1], rtol=1e-5)
+
+
+def test_a_length_that_comes_often_is_compiled_whole():
+    train(LENGTHS)
+    assert train(LENGTHS[5:8] * 2)[2] == [0] * 6  # known
+    assert train([27] * 3)[2][1:] == [0, 0] and ran_alone() == len(LENGTHS) - alone.FEW + 1
+    programs = [p for end in cache.ends() for plan in end.plans.values() for p in plan.programs.values()]
+    last = [p.call for p in programs if type(p.call) is alone.OneByOne][-1]
+    assert 0 < last.left
+    last.left = 0  # it has cost what compiling it would
+    assert train([27] * 4)[2] == [0, 1, 0, 0] and ran_alone() == len(LENGTHS) - alone.FEW + 1
+
+
+def test_a_deep_net_that_comes_again_is_compiled_whole():
+    net = nn.Sequential(*[m for _ in range(12) for m in (nn.Linear(4, 4), nn.Tanh())])
+    opt = torch.optim.AdamW(net.parameters(), lr=1e-3)
+    schedule = torch.optim.lr_scheduler.ExponentialLR(opt, 0.9)
+    for epoch in range(3):
+        for n in (8, 8, 8, 8, 3):
+            loss = net(torch.ones(n, 4)).square().mean()
+            opt.zero_grad()
+            loss.backward()
+            opt.step()
+            loss.item()
+        schedule.step()
+        with torch.no_grad():
+            net(torch.ones(5 + epoch, 4)).sum().item()
+    assert not ran_alone()
+
+
+def moving(a, b, c):
+    """A loss through what only moves data, and its gradients."""
+    a, b, c = (torch.tensor(x, requires_grad=True) for x in (a, b, c))
+    rows = a.unbind(1)
+    joined = torch.cat([*rows, b[0], c, c[:0]], -1)
+    piled = torch.stack([r * 2 for r in rows], -1)
+    mixed = torch.cat([a.half(), a, a.double(), b, b, a], 1)  # of several dtypes
+    loss = (joined * torch.arange(joined.numel())).sum() + (piled * a.t().unbind(0)[1].unsqueeze(1)).sum()
+    (loss + mixed.sum()).backward()
+    return loss.item(), [t.grad.numpy() for t in (a, b, c)]
+
+
+def test_what_moves_data_is_moved_on_the_host():
+    rng = np.random.default_rng(0)
+    arrays = [rng.normal(size=s).astype(np.float32) for s in ((3, 5), (3, 4), (6,))]
+    whole = moving(*arrays)
+    torch.compiler.reset()
+    with always():
+        ours = moving(*arrays)
+    assert ran_alone()
+    np.testing.assert_allclose(ours[0], whole[0], rtol=1e-5)
+    for x, y in zip(ours[1], whole[1], strict=True):
+        np.testing.assert_allclose(x, y, rtol=1e-5)
+
+
+def test_numbers_that_vary_and_gradients_of_gradients():
+    x = torch.tensor([0.3, -0.7], requires_grad=True)
+
+    def slope_of_slope(scale):
+        y = x
+        for _ in range(4):
+            y = torch.sin(y * scale) + x
+        (g,) = torch.autograd.grad(y.sum(), x, create_graph=True)
+        (h,) = torch.autograd.grad(g.sum(), x)
+        return g.tolist() + h.tolist()
+
+    whole = [slope_of_slope(s) for s in (1.0, 1.5, 0.5)]
+    torch.compiler.reset()
+    with always():
+        compiled = []
+        for s, want in zip((1.0, 1.5, 0.5), whole, strict=True):
+            before = stats.compiles
+            np.testing.assert_allclose(slope_of_slope(s), want, rtol=1e-5)
+            compiled.append(stats.compiles - before)
+    assert compiled[0] > 0 and compiled[1:] == [0, 0]  # a number is an input of its operation
+
+
+def test_what_an_operation_raises_is_said_and_nothing_is_lost(monkeypatch):
+    x = torch.ones(3)
+    y = x + 1
+    monkeypatch.setattr(program, "compiled_piece", lambda *args, **kwargs: 1 / 0)
+    with always(), pytest.raises(ZeroDivisionError):
+        y.tolist()
+    monkeypatch.undo()
+    assert y.tolist() == [2.0, 2.0, 2.0]
