@@ -21,6 +21,7 @@ from funcgrad.op import REGISTRY, Sample, backward_op, draw
 from funcgrad.op.derive import vjp_of
 from funcgrad.op.family import compute_dtype
 from funcgrad.op.tangent import tangent_op
+from funcgrad.tape.options import little_effort
 
 ops.load()
 
@@ -29,26 +30,8 @@ STEP = 1e-5  # of the finite differences
 OWN_VJP = ("index_reduce", "scatter_reduce")  # forwards through which JAX cannot push a tangent
 
 
-def accepted(options: dict) -> dict:
-    """Those of XLA's settings that this version of it knows."""
-    lowered = jax.jit(lambda x: x + 1).trace(1.0).lower()
-    found = {}
-    for name, value in options.items():
-        try:
-            lowered.compile(compiler_options={name: value})
-        except jax.errors.JaxRuntimeError:
-            continue
-        found[name] = value
-    return found
-
-
 # a fifth of the compile time of XLA's defaults for programs as small as these (measured)
-QUICK = accepted({
-    "xla_backend_optimization_level": 0,
-    "xla_llvm_disable_expensive_passes": True,
-    "xla_cpu_use_fusion_emitters": False,
-    "xla_cpu_parallel_codegen_split_count": 1,
-})  # fmt: skip
+QUICK = little_effort()
 
 
 def compiled(f, *args):

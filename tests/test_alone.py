@@ -16,7 +16,7 @@ LENGTHS = [20, 12, 31, 17, 25, 14, 28, 22, 19, 30, 13, 26]
 def always():
     """Within, every path is run so."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(alone, "price", lambda line, nops: 1e9)
+        patch.setattr(alone, "price", lambda line, trace: 1e9)
         patch.setattr(program, "repeated", lambda path: True)
         yield
 

@@ -8,6 +8,7 @@ whole once it has come so often that this would have cost less.
 
 from __future__ import annotations
 
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -15,14 +16,17 @@ from collections.abc import Callable
 import numpy as np
 
 from .moves import mover
+from .options import little_effort
 from .stats import stats
-from .stretches import Path, Piece, read_outside, structure, tokens
-from .trace import Trace
+from .stretches import Path, Piece, kinds, read_outside, structure
+from .trace import Trace, specs_of
 from .uses import arguments_read
 
 FEW = 3  # paths at one line that came once or twice, before others are run operation by operation
 SHORTEST = 48  # operations of a path for which that is asked
 REPEATS = 3  # times that an operation of it comes, in the mean
+SHARED = 0.6  # of its operations, the part that those others had, too
+SMALL = 50_000  # elements that an operation reads and makes, up to which XLA need make little effort
 KEPT = 4096  # programs of single operations that are kept
 LINES = 256  # lines that are remembered
 
@@ -49,17 +53,29 @@ def forget() -> None:
     _codes.clear()
 
 
-def price(line: str | None, nops: int) -> float | None:
-    """What it may cost to run a path of `nops` operations that ends at `line` operation by operation, in seconds: what
-    compiling it would. None where paths come again."""
-    here = _lines.get(line, {}) if nops >= SHORTEST else {}
-    seldom = [p.seconds / trace.nops for trace, p in here.items() if p.runs <= 2]
-    return nops * max(seldom) if len(seldom) >= FEW else None
+def price(line: str | None, trace: Trace) -> float | None:
+    """What it may cost to run the path to `trace`, which ends at `line`, operation by operation, in seconds: what
+    compiling it would. None where paths come again, or have little in common."""
+    here = _lines.get(line, {}) if trace.nops >= SHORTEST else {}
+    seldom = {t: p.seconds / t.nops for t, p in here.items() if p.runs <= 2}
+    if len(seldom) < FEW:
+        return None
+    mine, known = _kinds(trace), set().union(*map(_kinds, seldom))
+    return trace.nops * max(seldom.values()) if len(mine & known) >= SHARED * len(mine) else None
+
+
+def _kinds(trace: Trace) -> set:
+    """What the steps of a path do, to arrays of which kinds."""
+    found = trace.facts.get("kinds")
+    if found is None:
+        steps = trace.steps()
+        found = trace.facts["kinds"] = set(kinds([t for t in steps if t.op is not None], specs_of(steps)))
+    return found
 
 
 def repeated(path: Path) -> bool:
     """Whether a path consists of much the same operations over and over."""
-    found = tokens(path)
+    found = kinds(path.steps, path.specs)
     return len(found) >= SHORTEST and len(found) >= REPEATS * len(set(found))
 
 
@@ -71,8 +87,8 @@ class OneByOne:
 
     def __init__(self, path: Path, order, scalars: list, outputs, constants: dict, lower, price: float, worn: Callable):
         """`scalars`: (slot, dtype) of each in each vector; `constants`: slot -> (kind, number, dtype) of the others;
-        `lower`: what compiles (see `compiled_piece`) and the settings it depends on. When the runs have taken `price`
-        seconds, `worn` is called."""
+        `lower`: what compiles (see `compiled_piece`), what XLA is told, and other settings that it depends on. When the
+        runs have taken `price` seconds, `worn` is called."""
         self.order, self.scalars, self.outputs = order, scalars, [path.of(s) for s in outputs]
         self.fixed = {s: np.asarray(number, dtype.np) for s, (_, number, dtype) in constants.items()}
         self.left, self.worn, self.compiled, self.calls = price, worn, 0, []
@@ -90,13 +106,15 @@ class OneByOne:
         moves = mover(t, positions, path.specs)
         if moves is not None:
             return moves, [path.of(t.args[i]) for i in positions]
-        piece, (compile_, settings) = Piece([t]), lower
+        piece, (compile_, options, settings) = Piece([t]), lower
         piece.reads = read_outside([t], path, {})
-        key = (structure(piece, path, {}), settings)
+        if sum(math.prod(path.specs[s].shape) for s in (*piece.reads, *t.outs)) <= SMALL:
+            options = {**(options or {}), **little_effort()}
+        key = (structure(piece, path, {}), repr(options), settings)
         code = _codes.get(key)
         if code is None:
             start = time.perf_counter()
-            code, _ = compile_(piece, list(t.outs), frozenset(), path, {})
+            code, _ = compile_(piece, list(t.outs), frozenset(), path, {}, options=options)
             _codes[key] = code
             self.compiled += 1
             stats.compiles += 1

@@ -8,6 +8,14 @@ import jax
 
 from .trace import Trace
 
+# a third of the compile time of a single operation, for kernels that use no vector instructions
+_LITTLE_EFFORT = {
+    "xla_backend_optimization_level": 0,
+    "xla_llvm_disable_expensive_passes": True,
+    "xla_cpu_use_fusion_emitters": False,
+    "xla_cpu_parallel_codegen_split_count": 1,
+}
+
 # for every program; tests that compile thousands of tiny ones ask for little effort here
 compiler_options: dict[str, object] = {}
 
@@ -18,6 +26,12 @@ def options_of(steps: list[Trace]) -> dict | None:
     for options in {id(t.op.options): t.op.options for t in steps if t.op is not None and t.op.options}.values():
         found.update({k: v for k, v in options.get(platform, {}).items() if _known(k, v)})
     return {**found, **compiler_options} or None
+
+
+@cache
+def little_effort() -> dict:
+    """What XLA is told about a program for the CPU that is too small to be worth more; nothing on other platforms."""
+    return {k: v for k, v in _LITTLE_EFFORT.items() if jax.default_backend() == "cpu" and _known(k, v)}
 
 
 @cache

@@ -98,7 +98,7 @@ def _whole(trace: Trace, plan: Plan, donatable: frozenset) -> Program:
 def _alone(trace: Trace, plan: Plan, donatable: frozenset) -> Program | None:
     """The path operation by operation, if it is not likely to come often."""
     line = _line(trace)
-    price = None if plan.often else alone.price(line, trace.nops)
+    price = None if plan.often else alone.price(line, trace)
     if price is None:
         return None
 

@@ -107,9 +107,8 @@ def lower_alone(trace: Trace, outputs: tuple[int, ...], price: float, worn: Call
     p = _sorted(Program(), {t.first: t.spec for t in steps if t.kind is INPUT}, scalars, {}, outputs)
     p.hosts = []
     constants = {slot: (kind, const, dtype) for slot, kind, const, dtype in scalars if const is not VARIED}
-    options = options_of(steps)
-    compile_ = partial(compiled_piece, evaluate=evaluate, heirs_of=_heirs, options=options)
-    lowering = (compile_, (settings(), repr(options)))
+    compile_ = partial(compiled_piece, evaluate=evaluate, heirs_of=_heirs)
+    lowering = (compile_, options_of(steps), settings())
     p.call = OneByOne(path, p.order, _dtyped(p, scalars), p.outputs, constants, lowering, price, worn)
     p.seconds = time.perf_counter() - start
     return p

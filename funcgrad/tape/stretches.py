@@ -77,7 +77,8 @@ def cut(steps: list[Trace], outputs, specs: dict, constants: dict) -> tuple[Path
     if sum(t.op is not None for t in steps) < LONG:
         return None
     path = Path(steps, outputs, specs)
-    found = _repeats(tokens(path))
+    numbers: dict = {}
+    found = _repeats([numbers.setdefault(k, len(numbers)) for k in kinds(path.steps, path.specs)])
     if not found:
         return None
     pieces = [Piece(path.steps[a:b]) for a, b in _bounds(found, path)]
@@ -90,15 +91,12 @@ def cut(steps: list[Trace], outputs, specs: dict, constants: dict) -> tuple[Path
     return (path, pieces) if sum(len(p.own) for p in keys.values()) <= WORTH * whole else None
 
 
-def tokens(path: Path) -> list[int]:
-    """A number for each step, the same for steps that do the same to arrays of the same kind."""
-    numbers: dict = {}
-    out = []
-    for t in path.steps:
-        specs = tuple(None if a is None else path.specs[a].plain for a in t.args)
-        key = (t.op, tuple(t.params.items()), t.dtype, specs)
-        out.append(numbers.setdefault(key, len(numbers)))
-    return out
+def kinds(steps: list[Trace], specs: dict) -> list[tuple]:
+    """For each step, what is equal for steps that do the same to arrays of the same kind."""
+    return [
+        (t.op, tuple(t.params.items()), t.dtype, tuple([None if a is None else specs[a].plain for a in t.args]))
+        for t in steps
+    ]
 
 
 def _repeats(tokens: list[int]) -> list[tuple[int, int, int]]:
