@@ -378,9 +378,22 @@ def test_tensors_that_the_garbage_collector_is_told_to_leave_alone():
         w.add_(x)
         return w.sum()
 
+    kept = []
+
+    @torch.compile
+    def keeps(x):
+        y = x * 2
+        kept[:] = [y]
+        return y
+
     gc.freeze()
     try:
         assert [step(x).item() for _ in range(4)] == [2.0, 4.0, 6.0, 8.0] and w.tolist() == [4.0, 4.0]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            for i in range(4):
+                gc.freeze()
+                assert keeps(x * i).tolist() == [2.0 * i] * 2 == kept[0].tolist()
         assert gc.get_freeze_count() > 0
     finally:
         gc.unfreeze()

@@ -45,6 +45,19 @@ class NotReplayed(Exception):
         self.expected = expected
 
 
+@contextmanager
+def _thawed():
+    """Within, the collector tells also of what it was told to leave alone."""
+    frozen = gc.get_freeze_count() > _FROZEN
+    if frozen:
+        gc.unfreeze()
+    try:
+        yield
+    finally:
+        if frozen:
+            gc.freeze()
+
+
 class Capture:
     """One recording of a function for `tensors` among its arguments. `local.whole` while the function runs."""
 
@@ -57,7 +70,8 @@ class Capture:
         self._own: dict[int, object] = {}
         self._drawn: dict[int, int] = {}  # id of a Value -> its event
         self._within = 0
-        everything = _alive(Tensor, Generator)
+        with _thawed():
+            everything = _alive(Tensor, Generator)
         self.generators = {g: g.key() for g in everything if isinstance(g, Generator)}
         self.before, self.bumps, self.grads, sharing = {}, {}, {}, set()
         for t in everything:
@@ -214,6 +228,10 @@ class Capture:
 
     def nothing_left(self, out, leaves: list, results: list) -> None:
         """No Tensor is left behind but results and gradients, and nobody else keeps those."""
+        with _thawed():
+            self._nothing_left(out, leaves, results)
+
+    def _nothing_left(self, out, leaves: list, results: list) -> None:
         known = {id(t) for t in (*self.before, *results)}
         for look in (False, True):
             if look:
@@ -281,12 +299,7 @@ def _alive(*kinds: type) -> list:
         new = [k for k in type.__subclasses__(todo.pop()) if k not in wanted]
         wanted.update(new)
         todo += new
-    frozen = gc.get_freeze_count() != _FROZEN
-    if frozen:  # what the collector leaves alone it does not tell of
-        gc.unfreeze()
     everything = gc.get_objects()
-    if frozen:
-        gc.freeze()
     return list(compress(everything, map(wanted.__contains__, map(type, everything))))
 
 
