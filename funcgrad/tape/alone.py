@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import math
 import time
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -30,7 +32,17 @@ SMALL = 50_000  # elements that an operation reads and makes, up to which XLA ne
 KEPT = 4096  # programs of single operations that are kept
 LINES = 256  # lines that are remembered
 
-_lines: OrderedDict[str, dict] = OrderedDict()  # line -> {end of a path: its Program}
+
+class Seen(NamedTuple):
+    """A path that was compiled whole: its Program, held weakly; seconds for an operation; what its operations do, to
+    arrays of which kinds."""
+
+    program: weakref.ref
+    rate: float
+    kinds: frozenset
+
+
+_lines: OrderedDict[str, dict[int, Seen]] = OrderedDict()  # line -> paths that ended there, by `id`
 _codes: OrderedDict[tuple, Callable] = OrderedDict()
 
 
@@ -39,7 +51,7 @@ def compiled_whole(line: str | None, trace: Trace, program) -> None:
     if line is None or trace.nops < SHORTEST:
         return
     here = _lines.setdefault(line, {})
-    here[trace] = program
+    here[id(trace)] = Seen(weakref.ref(program), program.seconds / trace.nops, _kinds(trace))
     _lines.move_to_end(line)
     if len(here) > 4 * FEW:
         del here[next(iter(here))]
@@ -57,20 +69,16 @@ def price(line: str | None, trace: Trace) -> float | None:
     """What it may cost to run the path to `trace`, which ends at `line`, operation by operation, in seconds: what
     compiling it would. None where paths come again, or have little in common."""
     here = _lines.get(line, {}) if trace.nops >= SHORTEST else {}
-    seldom = {t: p.seconds / t.nops for t, p in here.items() if p.runs <= 2}
+    seldom = [s for s in here.values() if s.program() is not None and s.program().runs <= 2]
     if len(seldom) < FEW:
         return None
-    mine, known = _kinds(trace), set().union(*map(_kinds, seldom))
-    return trace.nops * max(seldom.values()) if len(mine & known) >= SHARED * len(mine) else None
+    mine, known = _kinds(trace), frozenset().union(*[s.kinds for s in seldom])
+    return trace.nops * max(s.rate for s in seldom) if len(mine & known) >= SHARED * len(mine) else None
 
 
-def _kinds(trace: Trace) -> set:
-    """What the steps of a path do, to arrays of which kinds."""
-    found = trace.facts.get("kinds")
-    if found is None:
-        steps = trace.steps()
-        found = trace.facts["kinds"] = set(kinds([t for t in steps if t.op is not None], specs_of(steps)))
-    return found
+def _kinds(trace: Trace) -> frozenset:
+    steps = trace.steps()
+    return frozenset(kinds([t for t in steps if t.op is not None], specs_of(steps)))
 
 
 def repeated(path: Path) -> bool:

@@ -43,7 +43,7 @@ def settings() -> tuple:
 class Program:
     """What a path computes: `outputs` (slots) from arrays at `donated` and `kept` and from scalars."""
 
-    __slots__ = ("call", "donated", "hosts", "kept", "numbers", "order", "outputs", "runs", "seconds")
+    __slots__ = ("__weakref__", "call", "donated", "hosts", "kept", "numbers", "order", "outputs", "runs", "seconds")
 
     def __init__(self):
         self.runs = 0
