@@ -85,6 +85,23 @@ def test_a_deep_net_that_comes_again_is_compiled_whole():
     assert not ran_alone()
 
 
+def test_each_set_of_living_values_has_a_program_of_its_own_to_give_up():
+    def step(keep):
+        x = torch.ones(3)
+        a = x.sin()
+        total = a.cos().sum()
+        if not keep:
+            del a
+        return total.item()
+
+    with always():
+        step(True)
+        compiled = stats.compiles
+        step(False)
+    programs = [p for end in cache.ends() for plan in end.plans.values() for p in plan.programs.values()]
+    assert len(programs) == 2 == len({p.call for p in programs}) and stats.compiles == compiled
+
+
 def moving(a, b, c):
     """A loss through what only moves data, and its gradients."""
     a, b, c = (torch.tensor(x, requires_grad=True) for x in (a, b, c))

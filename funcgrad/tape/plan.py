@@ -135,6 +135,8 @@ def _superset(trace: Trace, plan: Plan, donatable: frozenset) -> tuple[Program |
         for program in other.programs.values() if under == now else ():
             if program.hosts and other is not plan:
                 continue  # what it would call back for nothing may fail
+            if program.call.__class__ is alone.OneByOne and other is not plan:
+                continue  # which is to be given up when it has cost enough
             if want.issubset(program.outputs) and donatable.issuperset(program.donated):
                 if best is None or len(program.donated) > len(best.donated):
                     best = program
