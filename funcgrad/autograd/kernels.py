@@ -53,8 +53,6 @@ class Kernels(list):
         """A text, a line for each kernel: by what they took all together, or by `sort_by`: an attribute of `Kernel`, or
         "count"."""
         by = sort_by or "time_total"
-        if self and not hasattr(self[0], by):
-            raise AttributeError(f"'Kernel' object has no attribute '{by}'")
         rows = sorted(self, key=lambda k: getattr(k, by), reverse=by != "key")[: row_limit if row_limit >= 0 else None]
         whole, width = sum(k.time_total for k in self), max([len("kernel"), *(min(len(k.key), 50) for k in rows)])
         lines = [f"{'kernel':<{width}}  {'calls':>8}  {'total us':>12}  {'mean us':>10}  {'share':>6}"]

@@ -29,8 +29,6 @@ LOOKED = (
     "without its Python. Return what you want to look at, choose with torch.where or func.cond, or take the look out "
     "of the function."
 )
-
-
 _FROZEN = gc.get_freeze_count()  # by Python itself, before there were Tensors
 
 

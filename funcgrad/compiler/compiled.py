@@ -142,7 +142,7 @@ class Compiled:
             fresh()
             raise
         capture.roll_back()
-        args = kwargs = None
+        args = kwargs = None  # whoever holds a float that was handed in has kept it
         if handed.handed:
             self._hand_over(key, variant, handed, capture, before)
             leaves = [plain(x) for x in leaves]

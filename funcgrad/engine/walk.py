@@ -197,11 +197,10 @@ def _visits(tape: Tape, t, gs: list) -> tuple[set[int], bool]:
 
     The gradients that a rule gave are given up one by one, because each is an operation of its own in PyTorch: `~slot`
     is noted for those that have been, and the step itself with the last."""
-    if not t.op.exact or None not in gs:
-        return {t.first}, t.first in tape.freed or (len(gs) > 1 and not tape.freed.isdisjoint([~s for s in t.outs]))
     now = {~slot for slot, g in zip(t.outs, gs, strict=True) if g is not None}
     before = tape.freed.intersection([~slot for slot in t.outs])
-    return ({t.first} if len(now | before) == len(gs) else now), t.first in tape.freed or not now.isdisjoint(before)
+    part = t.op.exact and len(now | before) < len(gs)
+    return (now if part else {t.first}), t.first in tape.freed or not now.isdisjoint(before)
 
 
 def _refuse_freed(side: Side, t, arg_specs) -> None:

@@ -15,12 +15,13 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import NamedTuple
 
+import jax
 import numpy as np
 
 from .moves import mover
 from .options import little_effort
 from .stats import stats
-from .stretches import Path, Piece, kinds, read_outside, structure
+from .stretches import Path, Piece, kinds, read_outside, scalars_in, structure
 from .trace import Trace, specs_of
 from .uses import arguments_read
 
@@ -116,7 +117,8 @@ class OneByOne:
             return moves, [path.of(t.args[i]) for i in positions]
         piece, (compile_, options, settings) = Piece([t]), lower
         piece.reads = read_outside([t], path, {})
-        if sum(math.prod(path.specs[s].shape) for s in (*piece.reads, *t.outs)) <= SMALL:
+        elements = sum(math.prod(path.specs[s].shape) for s in (*piece.reads, *t.outs))
+        if elements <= SMALL and jax.default_backend() == "cpu":
             options = {**(options or {}), **little_effort()}
         key = (structure(piece, path, {}), repr(options), settings)
         code = _codes.get(key)
@@ -136,7 +138,7 @@ class OneByOne:
         start = time.perf_counter()
         env = {**self.fixed, **dict(zip(self.order, args, strict=False))}
         for slots, vector in zip(self.scalars, args[len(self.order) :], strict=True):
-            env.update((s, np.asarray(x, dtype.np)) for x, (s, dtype) in zip(np.asarray(vector), slots, strict=True))
+            env.update(scalars_in(vector, slots))
         for code, reads, first, count, dead in self.calls:
             found = code(*[env[s] for s in reads])
             if count == 1:

@@ -30,8 +30,8 @@ def options_of(steps: list[Trace]) -> dict | None:
 
 @cache
 def little_effort() -> dict:
-    """What XLA is told about a program for the CPU that is too small to be worth more; nothing on other platforms."""
-    return {k: v for k, v in _LITTLE_EFFORT.items() if jax.default_backend() == "cpu" and _known(k, v)}
+    """What XLA is told about a program that is too small to be worth more."""
+    return {k: v for k, v in _LITTLE_EFFORT.items() if _known(k, v)}
 
 
 @cache

@@ -269,11 +269,16 @@ class InPieces:
             return found
         stays = type(vector) is not np.ndarray
         slots = self.scalars[i]
-        found = {s: np.asarray(x, dtype.np) for x, (s, dtype) in zip(np.asarray(vector), slots, strict=True)}
+        found = scalars_in(vector, slots)
         if stays:
             found = jax.device_put(found)
             self._kept[i] = vector, found
         return found
+
+
+def scalars_in(vector, slots: list[tuple]) -> dict:
+    """slot -> what stands in `vector` for each (slot, dtype)."""
+    return {s: np.asarray(x, dtype.np) for x, (s, dtype) in zip(np.asarray(vector), slots, strict=True)}
 
 
 def compiled_piece(p: Piece, made: list, given: frozenset, path: Path, constants: dict, evaluate, heirs_of, options):

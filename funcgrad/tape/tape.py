@@ -170,7 +170,7 @@ class _Local(threading.local):
     cast   None, or a callable (op, arguments) -> arguments, asked before an operation is recorded
     whole  what keeps this thread's tape whole until a function has been recorded, to replay it: no run is made
            meanwhile, its `look(Value)` refuses whoever asks for a number of before, and its `own(array)` hears of
-           every constant that is made
+           every constant that is made; its `scalar(number)` says what an operation takes for one of a class of its own
     """
 
     def __init__(self):

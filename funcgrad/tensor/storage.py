@@ -153,7 +153,7 @@ class Family:
 
     def repeats(self) -> bool:
         """Whether some elements of the base lie at one place because of the steps to it."""
-        return any(op.name in _REPEATING for op, _, _, _ in self.steps)
+        return _repeating(self.steps)
 
     def layout(self) -> tuple:
         """(Spec, strides) of the base."""
@@ -227,12 +227,16 @@ def layout(t: Tensor) -> tuple:
 _REPEATING = frozenset({"expand", "broadcast_to", "unfold", "as_strided"})
 
 
+def _repeating(steps: tuple) -> bool:
+    return any(op.name in _REPEATING for op, _, _, _ in steps)
+
+
 def repeats(t: Tensor) -> bool:
     """Whether several elements of a tensor lie at one place."""
     family, found = family_of(t), view_cut(t)
     main = family.storage.main
     steps = (*family.steps, *(found.steps if found is not None else ()))
-    if main.strides is None and not any(op.name in _REPEATING for op, _, _, _ in steps):
+    if main.strides is None and not _repeating(steps):
         return False
     s, have = layout(t)
     return strides.repeats(s.shape, have)
