@@ -61,7 +61,7 @@ def _bounded(x, low, high):
     return jnp.clip(x, jnp.asarray(low).astype(x.dtype), jnp.asarray(high).astype(x.dtype))
 
 
-def _relu(input):
+def relu(input):
     if input.dtype == jnp.bool_:
         raise RuntimeError("Boolean inputs not supported for relu")
     if jnp.issubdtype(input.dtype, jnp.complexfloating):
@@ -104,7 +104,7 @@ def _hardswish_rule(g, y, x):
 
 
 _activation(
-    "relu", _relu, lambda g, y, input: jnp.where(y <= 0, 0, g), where="torch", variants="fmi"
+    "relu", relu, lambda g, y, input: jnp.where(y <= 0, 0, g), where="torch", variants="fmi"
 )
 _activation(
     "relu6",

@@ -15,6 +15,7 @@ import numpy as np
 from jax import lax, nn
 
 from ..op import op, sample
+from .activation import relu
 
 LSTM, GRU = "lstm", "gru"
 GATES = {"lstm": 4, "gru": 3, "tanh": 1, "relu": 1}
@@ -32,7 +33,7 @@ def _advance(mode, px, ph, h, c):
         r, z = nn.sigmoid(rx + rh), nn.sigmoid(zx + zh)
         n = jnp.tanh(nx + r * nh)
         return n + z * (h - n), c, jnp.concatenate([r, z, n, nh], -1)
-    y = jnp.tanh(px + ph) if mode == "tanh" else jnp.maximum(px + ph, 0)
+    y = jnp.tanh(px + ph) if mode == "tanh" else relu(px + ph)
     return y, c, y
 
 
