@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from funcgrad import dtypes, ops
+from funcgrad.interpreter.program import LaidOpen
 from funcgrad.op import REGISTRY, Sample, backward_op, draw
 from funcgrad.op.derive import vjp_of
 from funcgrad.op.family import compute_dtype
@@ -182,7 +183,8 @@ class Case:
     no_jax: Exception | None = None  # why JAX cannot differentiate the forward
     pushed: tuple | None = None  # (tangents by the rule, by `jax.jvp`)
     second: tuple | None = None  # (dh by the rule, dh by central differences)
-    _tree: dict = field(default_factory=dict)
+    compiled: list = field(default_factory=list)  # all of these as the program returned them
+    by_numpy: list | None = None  # the same by NumPy, where all of it is interpreted
 
     def __str__(self) -> str:
         drawn = [a.shape if isinstance(a, np.ndarray) else a for a in self.arrays]
@@ -260,8 +262,16 @@ def _evaluated(name: str) -> list[Case]:
         return [_trace(c, arrays, t) for c, arrays in zip(made, given, strict=True)]
 
     with jax.enable_x64(True):
-        call = compiled(program, given, np.float64(0))
+        traced = jax.jit(program).trace(given, np.float64(0))
+        call = traced.lower().compile(compiler_options=QUICK)
+        by_numpy = LaidOpen(traced.jaxpr)
         here, right, left = (jax.tree.map(np.asarray, call(given, np.float64(t))) for t in (0, STEP, -STEP))
+        leaves, at = jax.tree.leaves((given, np.float64(0))), 0
+        for c, out in zip(made, here, strict=True):
+            c.compiled = jax.tree.leaves(out)
+            program = by_numpy.program(slice(at, at + len(c.compiled)))
+            c.by_numpy = None if program is None else program(*leaves)
+            at += len(c.compiled)
     for c, out, r, le in zip(made, here, right, left, strict=True):
         c.y, c.g, c.by_rule, c.by_jax = (out.get(k) for k in ("y", "g", "rule", "jax"))
         c.pushed = out.get("pushed")

@@ -12,7 +12,7 @@ import pytest
 HOME = Path(__file__).parent.parent / "funcgrad"
 
 FLOORS = {
-    "version": 0, "dtypes": 0, "device": 0, "precision": 0, "random_stream": 0,
+    "version": 0, "dtypes": 0, "device": 0, "precision": 0, "random_stream": 0, "interpreter": 0,
     "op": 1, "ops": 2, "tape": 3, "engine": 4, "tensor": 5,
     "autograd": 6, "compile": 6, "distributed": 6, "draw": 6, "func": 6, "io": 6, "linalg": 6, "nn": 6, "optim": 6,
     "random": 6, "special": 6, "fft": 6, "array_api": 6, "utils": 6, "amp": 6, "distributions": 6, "shim": 6, "cuda": 6, "backends": 6,

@@ -46,6 +46,14 @@ NO_TANGENT = {
 }
 # Rows whose rule is `jax.vjp` of their forward: the whole list, so that it grows by decision only.
 BY_JAX = {"grid_sample", "lu", "lu_factor", "lu_solve", "ormqr", "qr"}
+# Rows of which NumPy does no sample: they factor matrices, transform, draw numbers, or sum series that XLA has.
+NOT_BY_NUMPY = set(
+    "alpha_dropout bernoulli bernoulli_fill binomial cholesky cholesky_inverse cholesky_solve det dropout eig eigh "
+    "eigvals eigvalsh exponential feature_alpha_dropout feature_dropout fft_c2c fft_c2r fft_r2c gcd geqrf i0 i0e i1 "
+    "i1e igamma igammac inv lcm ldl_factor_ex ldl_solve lgamma lu lu_factor lu_info lu_solve matrix_exp matrix_rank "
+    "multinomial mvlgamma normal permutation_of_pivots pinv poisson polygamma qr randint randperm rrelu_train slogdet "
+    "solve solve_triangular standard_gamma svd svdvals uniform zeta".split()
+)
 # Second derivatives that finite differences do not meet.
 NOT_SMOOTH = {}
 # No samples: rows that make a constant out of nothing, random keys, and an identity for XLA's scheduler.
@@ -196,6 +204,25 @@ def test_inferred_is_what_is_computed(name):
         specs = [v.spec for v in (made if isinstance(made, tuple) else (made,))]
         assert [(s.shape, s.dtype.np) for s in specs] == [(y.shape, y.dtype) for y in case.y], str(case)
     fresh()
+
+
+# ---- by NumPy ------------------------------------------------------------------------------------
+
+
+@each()
+def test_numpy_does_what_is_compiled(name):
+    """Forward, rule and derivative of the rule, as `interpreter` lays them open."""
+    done = 0
+    for case in rows.cases(name):
+        if case.by_numpy is None or not case.compiled:
+            continue
+        done += 1
+        for x, y in zip(case.by_numpy, case.compiled, strict=True):
+            assert (x.shape, x.dtype) == (y.shape, y.dtype), str(case)
+            near = 1e-4 if x.dtype in (np.float32, np.complex64) else 1e-8
+            largest = np.abs(y[np.isfinite(y)]).max(initial=1)
+            np.testing.assert_allclose(x, y, rtol=near, atol=near * largest, err_msg=str(case))
+    assert (done == 0) == (name in NOT_BY_NUMPY)
 
 
 # ---- functions and methods ---------------------------------------------------------------------

@@ -1,9 +1,13 @@
 """Paths that seldom come again, run operation by operation.
 
-A loop of another length each time (an episode, a sentence, the iterations of a solver) is another path each time, and a
-program of its own costs seconds for one run. So where several paths that ended at one line have come once or twice,
-the next is run by programs of single operations, which paths share: its numbers are inputs of them, too. It is compiled
-whole once it has come so often that this would have cost less.
+A text that grows by a word, a loop of another length each time (an episode, a sentence, the iterations of a solver) is
+another path each time, and a program of its own costs seconds for one run. So where paths that ended at one line have
+come once or twice, the next runs operation by operation: by NumPy where arrays are at hand and small enough (see
+`interpreter`), else by programs of single operations, which paths share. It is compiled whole once it has come so
+often that this would have cost less. A long path of small arrays runs so the first time anyway, in a hundredth of what
+XLA would take, until it shows that it comes again.
+
+What either costs is estimated from sizes, not timed, so that the same script does the same things each time.
 """
 
 from __future__ import annotations
@@ -13,141 +17,188 @@ import time
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import NamedTuple
+from functools import partial
 
 import jax
 import numpy as np
 
-from .moves import mover
+from ..interpreter import interpreted
+from .jaxprs import traced
 from .options import little_effort
 from .stats import stats
-from .stretches import Path, Piece, kinds, read_outside, scalars_in, structure
-from .trace import Trace, specs_of
-from .uses import arguments_read
+from .stretches import Path, Piece, read_outside, scalars_in, structure
+from .trace import Trace
 
 FEW = 3  # paths at one line that came once or twice, before others are run operation by operation
-SHORTEST = 48  # operations of a path for which that is asked
-REPEATS = 3  # times that an operation of it comes, in the mean
-SHARED = 0.6  # of its operations, the part that those others had, too
+LONG = 2.0  # seconds that XLA would take, from which a path runs so the first time if that takes a `PART` of it
+PART = 0.02
+ONE, EACH = 0.03, 0.006  # seconds that XLA takes for a program, and for each operation in it
+CALL = 15e-6  # seconds that a call of a compiled operation takes
 SMALL = 50_000  # elements that an operation reads and makes, up to which XLA need make little effort
-KEPT = 4096  # programs of single operations that are kept
-LINES = 256  # lines that are remembered
+KEPT = 4096  # single operations that are kept
+LINES = 256  # lines that are remembered, with so many paths each
+PATHS = 12
+
+_lines: OrderedDict[str, dict[int, weakref.ref]] = OrderedDict()  # line -> plans of paths that ended there
+_singles: OrderedDict[tuple, Single] = OrderedDict()
 
 
-class Seen(NamedTuple):
-    """A path that was compiled whole: its Program, held weakly; seconds for an operation; what its operations do, to
-    arrays of which kinds."""
-
-    program: weakref.ref
-    rate: float
-    kinds: frozenset
-
-
-_lines: OrderedDict[str, dict[int, Seen]] = OrderedDict()  # line -> paths that ended there, by `id`
-_codes: OrderedDict[tuple, Callable] = OrderedDict()
-
-
-def compiled_whole(line: str | None, trace: Trace, program) -> None:
-    """Note the program of the path to `trace`, which ended at `line`."""
-    if line is None or trace.nops < SHORTEST:
+def ended(line: str | None, plan) -> None:
+    """Note a path that ended at `line` and has a new program."""
+    if line is None:
         return
     here = _lines.setdefault(line, {})
-    here[id(trace)] = Seen(weakref.ref(program), program.seconds / trace.nops, _kinds(trace))
+    here[id(plan)] = weakref.ref(plan)
     _lines.move_to_end(line)
-    if len(here) > 4 * FEW:
+    if len(here) > PATHS:
         del here[next(iter(here))]
     if len(_lines) > LINES:
         _lines.popitem(last=False)
 
 
 def forget() -> None:
-    """Begin again: no line is known, no program of an operation kept."""
+    """Begin again: no line is known, no operation kept."""
     _lines.clear()
-    _codes.clear()
+    _singles.clear()
 
 
-def price(line: str | None, trace: Trace) -> float | None:
-    """What it may cost to run the path to `trace`, which ends at `line`, operation by operation, in seconds: what
-    compiling it would. None where paths come again, or have little in common."""
-    here = _lines.get(line, {}) if trace.nops >= SHORTEST else {}
-    seldom = [s for s in here.values() if s.program() is not None and s.program().runs <= 2]
-    if len(seldom) < FEW:
-        return None
-    mine, known = _kinds(trace), frozenset().union(*[s.kinds for s in seldom])
-    return trace.nops * max(s.rate for s in seldom) if len(mine & known) >= SHARED * len(mine) else None
+def seldom(line: str | None, besides) -> bool:
+    """Whether paths that end at `line` hardly come again, other than that of the plan `besides`."""
+    plans = [ref() for ref in _lines.get(line, {}).values()]
+    return sum(p is not None and p is not besides and p.runs <= 2 for p in plans) >= FEW
 
 
-def _kinds(trace: Trace) -> frozenset:
-    steps = trace.steps()
-    return frozenset(kinds([t for t in steps if t.op is not None], specs_of(steps)))
+def price(operations: int) -> float:
+    """What compiling a path takes, in seconds."""
+    return ONE + EACH * operations
 
 
-def repeated(path: Path) -> bool:
-    """Whether a path consists of much the same operations over and over."""
-    found = kinds(path.steps, path.specs)
-    return len(found) >= SHORTEST and len(found) >= REPEATS * len(set(found))
+class Single:
+    """One operation: by NumPy until that has cost what compiling it would, then compiled.
+
+    price  what is still to be paid before it runs for the first time, in seconds; `each` what a run takes
+    """
+
+    __slots__ = ("_by_numpy", "_call", "_compile", "_spent", "each", "price")
+
+    def __init__(self, by_numpy: ByNumpy | None, compile_: Callable):
+        self._by_numpy, self._compile, self._call, self._spent = by_numpy, compile_, None, 0.0
+        self.each, self.price = (CALL, ONE) if by_numpy is None else (by_numpy.seconds, 0.0)
+
+    def __call__(self, arrays: list) -> list:
+        if self._by_numpy is not None:
+            if self._spent < ONE:
+                self._spent += self.each
+                return self._by_numpy(arrays)
+            self._by_numpy = None
+        if self._call is None:
+            start = time.perf_counter()
+            self._call = self._compile()
+            stats.compiled(time.perf_counter() - start)
+            self.price, self._compile = 0.0, None
+        return self._call(*arrays)
+
+
+class ByNumpy:
+    """The operation of a step, of arrays at `reads`, by NumPy."""
+
+    __slots__ = ("_call", "_casts", "_order", "_results", "seconds")
+
+    def __init__(self, call, t: Trace, path: Path, reads: list[int]):
+        slots = [path.of(a) for a in t.args if a is not None]
+        self._order = [reads.index(s) if s in reads else None for s in slots]  # what is not read is not there
+        to = None if t.dtype is None else t.dtype.np
+        self._casts = [None if to == path.specs[s].dtype.np else to for s in slots]
+        self._results = [s.dtype.np for s in t.specs]
+        self._call, self.seconds = call, call.seconds
+
+    def __call__(self, arrays: list) -> list:
+        arrays = list(map(np.asarray, arrays))
+        given = [None if i is None else arrays[i] for i in self._order]
+        cast = [x if to is None or x is None else x.astype(to) for x, to in zip(given, self._casts, strict=True)]
+        found = self._call(*cast)
+        return [x if x.dtype == dtype else x.astype(dtype) for x, dtype in zip(found, self._results, strict=True)]
 
 
 class OneByOne:
     """What `Program.call` is of such a path: from arrays at `order`, then scalars in vectors, to arrays at `outputs`.
 
-    compiled  how many operations had to be compiled for it
+    cost  what it takes before it first runs, in seconds; `each` what a run takes
     """
 
-    def __init__(self, path: Path, order, scalars: list, outputs, constants: dict, lower, price: float, worn: Callable):
+    def __init__(
+        self, path: Path, order, scalars: list, outputs, constants: dict, lower, left: float, worn: Callable
+    ):
         """`scalars`: (slot, dtype) of each in each vector; `constants`: slot -> (kind, number, dtype) of the others;
-        `lower`: what compiles (see `compiled_piece`), what XLA is told, and other settings that it depends on. When the
-        runs have taken `price` seconds, `worn` is called."""
+        `lower`: what traces an operation (see `traced_piece`), what XLA is told, and other settings that it depends on.
+        When runs have taken `left` seconds, `worn` is called."""
         self.order, self.scalars, self.outputs = order, scalars, [path.of(s) for s in outputs]
         self.fixed = {s: np.asarray(number, dtype.np) for s, (_, number, dtype) in constants.items()}
-        self.left, self.worn, self.compiled, self.calls = price, worn, 0, []
+        self.left, self.worn, self.calls = left, worn, []
         last: dict[int, int] = {}
         for i, t in enumerate(path.steps):
-            code, reads = self._code(t, path, lower)
-            self.calls.append((code, reads, t.first, len(t.specs), []))
+            single, reads = _single(t, path, lower)
+            self.calls.append((single, reads, t.first, len(t.specs), []))
             last |= dict.fromkeys((*reads, *t.outs), i)
         for slot, i in last.items():
             if slot not in path.outputs:
                 self.calls[i][4].append(slot)
-
-    def _code(self, t: Trace, path: Path, lower) -> tuple[Callable, list[int]]:
-        positions = arguments_read(t, path.specs)
-        moves = mover(t, positions, path.specs)
-        if moves is not None:
-            return moves, [path.of(t.args[i]) for i in positions]
-        piece, (compile_, options, settings) = Piece([t]), lower
-        piece.reads = read_outside([t], path, {})
-        elements = sum(math.prod(path.specs[s].shape) for s in (*piece.reads, *t.outs))
-        if elements <= SMALL and jax.default_backend() == "cpu":
-            options = {**(options or {}), **little_effort()}
-        key = (structure(piece, path, {}), repr(options), settings)
-        code = _codes.get(key)
-        if code is None:
-            start = time.perf_counter()
-            code, _ = compile_(piece, list(t.outs), frozenset(), path, {}, options=options)
-            _codes[key] = code
-            self.compiled += 1
-            stats.compiles += 1
-            stats.seconds += time.perf_counter() - start
-            while len(_codes) > KEPT:
-                _codes.popitem(last=False)
-        _codes.move_to_end(key)
-        return code, piece.reads
+        singles = [c[0] for c in self.calls]
+        self.cost = sum(s.price for s in set(singles))
+        self.each = sum(s.each for s in singles)
 
     def __call__(self, *args):
-        start = time.perf_counter()
         env = {**self.fixed, **dict(zip(self.order, args, strict=False))}
         for slots, vector in zip(self.scalars, args[len(self.order) :], strict=True):
             env.update(scalars_in(vector, slots))
-        for code, reads, first, count, dead in self.calls:
-            found = code(*[env[s] for s in reads])
+        for single, reads, first, count, dead in self.calls:
+            found = single([env[s] for s in reads])
             if count == 1:
                 env[first] = found[0]
             else:
                 env.update(zip(range(first, first + count), found, strict=True))
             for s in dead:
                 del env[s]
-        self.left -= time.perf_counter() - start
+        self.left -= self.each
         if self.left < 0:
             self.worn()
-        return [env[s] for s in self.outputs]
+        return [_own(env[s]) for s in self.outputs]
+
+
+def _compiled(piece: Piece, t: Trace, path: Path, trace: Callable, options):
+    return trace(piece, list(t.outs), frozenset(), path, {})[0].lower().compile(options)
+
+
+def _own(array):
+    """Not a part of an array that may be given up."""
+    if isinstance(array, np.ndarray) and array.flags.owndata and array.flags.c_contiguous and array.flags.writeable:
+        return array
+    return array if isinstance(array, jax.Array) else np.array(array, order="C")
+
+
+def _by_numpy(t: Trace, path: Path, reads: list[int]) -> ByNumpy | None:
+    """The operation of the step `t` by NumPy, where that can be and takes less than compiling it."""
+    if jax.default_backend() != "cpu":
+        return None
+    specs = [None if a is None else path.specs[a] for a in t.args]
+    structs = [s and jax.ShapeDtypeStruct(s.shape, (t.dtype or s.dtype).np) for s in specs]
+    call = interpreted(traced(t.op, structs, t.params).jaxpr)
+    return None if call is None or call.seconds > ONE else ByNumpy(call, t, path, reads)
+
+
+def _single(t: Trace, path: Path, lower) -> tuple[Single, list[int]]:
+    """The operation of the step `t`, and the slots that it reads."""
+    piece, (trace, options, settings) = Piece([t]), lower
+    piece.reads = read_outside([t], path, {})
+    elements = sum(math.prod(path.specs[s].shape) for s in (*piece.reads, *t.outs))
+    if elements <= SMALL and jax.default_backend() == "cpu":
+        options = {**(options or {}), **little_effort()}
+    key = (structure(piece, path, {}), repr(options), settings)
+    single = _singles.get(key)
+    if single is None:
+        program = partial(_compiled, piece, t, path, trace, options)
+        single = _singles[key] = Single(_by_numpy(t, path, piece.reads), program)
+        if len(_singles) > KEPT:
+            _singles.popitem(last=False)
+    _singles.move_to_end(key)
+    return single, piece.reads

@@ -27,13 +27,18 @@ PENDING, _COMPUTED = _probe()
 class Plan:
     """What a run of one path must produce, for one set of live Values and graphs."""
 
-    __slots__ = ("lacking", "often", "outputs", "programs", "readers")
+    __slots__ = ("__weakref__", "alone", "lacking", "often", "outputs", "programs", "readers")
 
     def __init__(self, outputs: tuple[int, ...], readers: dict[int, list[int]]):
         self.outputs, self.readers = outputs, readers
         self.programs: dict[tuple, Program] = {}
         self.lacking: dict[tuple, int] = {}
+        self.alone = 0  # runs operation by operation, by programs given up
         self.often = False  # it has come so often that it is worth a program of its own
+
+    @property
+    def runs(self) -> int:
+        return self.alone + sum(p.runs for p in self.programs.values())
 
 
 def live_slots(tape: Tape) -> tuple[int, ...]:
@@ -80,6 +85,7 @@ def program_for(tape: Tape, plan: Plan) -> Program:
     found, settled = _superset(tape.trace, plan, donatable)
     if found is None:
         found = _alone(tape.trace, plan, donatable) or _whole(tape.trace, plan, donatable)
+        alone.ended(_line(tape.trace), plan)
         cache.ended(tape.trace, 1)
     if settled:
         plan.programs[donatable] = found
@@ -91,24 +97,24 @@ def _whole(trace: Trace, plan: Plan, donatable: frozenset) -> Program:
     why, line = _why(trace, plan), _line(trace)
     found = lower(trace, plan.outputs, donatable)
     reasons.compiled(line, why, found.seconds)
-    alone.compiled_whole(line, trace, found)
     return found
 
 
 def _alone(trace: Trace, plan: Plan, donatable: frozenset) -> Program | None:
-    """The path operation by operation, if it is not likely to come often."""
-    line = _line(trace)
-    price = None if plan.often else alone.price(line, trace)
-    if price is None:
+    """The path operation by operation, if it is not likely to come often, or nobody knows yet."""
+    line, price = _line(trace), alone.price(trace.nops)
+    seldom = alone.seldom(line, plan)
+    if plan.often or not (seldom or (price >= alone.LONG and not plan.runs)):
         return None
 
     def worn():
-        plan.often = True
-        plan.programs.pop(donatable, None)
+        plan.often = seldom
+        plan.alone += plan.programs.pop(donatable).runs
 
-    found = lower_alone(trace, plan.outputs, price, worn)
+    once, left = (price / 2, price) if seldom else (price * alone.PART, 0.0)
+    found = lower_alone(trace, plan.outputs, once, left, worn)
     if found is not None:
-        reasons.ran_alone(line, trace.nops, found.call.compiled, found.seconds)
+        reasons.ran_alone(line, trace.nops, found.seconds)
     return found
 
 

@@ -19,13 +19,13 @@ import numpy as np
 from jax import lax
 
 from .. import dtypes, precision
-from .alone import OneByOne, repeated
+from .alone import OneByOne
 from .describe import described
 from .disk import cache_from_environment, lowered_before
 from .numbers import Numbers
 from .options import options_of
 from .stats import stats
-from .stretches import InPieces, Path, compiled_piece, cut
+from .stretches import InPieces, Path, cut, traced_piece
 from .trace import INPUT, LEAF, VARIED, Trace, specs_of
 from .value import moved, spec
 
@@ -95,23 +95,22 @@ def lower(trace: Trace, outputs: tuple[int, ...], donatable: frozenset[int]) -> 
     return _counted(p, start)
 
 
-def lower_alone(trace: Trace, outputs: tuple[int, ...], price: float, worn: Callable) -> Program | None:
-    """The path to `trace`, operation by operation (see `alone`); None if it is not one of the same over and over."""
+def lower_alone(
+    trace: Trace, outputs: tuple[int, ...], once: float, left: float, worn: Callable
+) -> Program | None:
+    """The path to `trace`, operation by operation (see `alone`); None if to run it `once` takes more seconds."""
     start = time.perf_counter()
     steps, scalars = needed_steps(trace, outputs)
     if any(t.op is not None and t.op.host for t in steps):
         return None
     path = Path(steps, outputs, specs_of(steps) | {slot: spec((), dtype) for slot, _, _, dtype in scalars})
-    if not repeated(path):
-        return None
     p = _sorted(Program(), {t.first: t.spec for t in steps if t.kind is INPUT}, scalars, {}, outputs)
     p.hosts = []
     constants = {slot: (kind, const, dtype) for slot, kind, const, dtype in scalars if const is not VARIED}
-    compile_ = partial(compiled_piece, evaluate=evaluate, heirs_of=_heirs)
-    lowering = (compile_, options_of(steps), settings())
-    p.call = OneByOne(path, p.order, _dtyped(p, scalars), p.outputs, constants, lowering, price, worn)
+    lowering = (_traced, options_of(steps), settings())
+    p.call = OneByOne(path, p.order, _dtyped(p, scalars), p.outputs, constants, lowering, left, worn)
     p.seconds = time.perf_counter() - start
-    return p
+    return p if p.call.cost + p.call.each < once else None
 
 
 def _dtyped(p: Program, scalars: list) -> list[list[tuple]]:
@@ -195,8 +194,7 @@ def _function(p: Program, steps: list[Trace], scalars: list):
 
 def _counted(p: Program, start: float) -> Program:
     p.seconds = time.perf_counter() - start
-    stats.compiles += 1
-    stats.seconds += p.seconds
+    stats.compiled(p.seconds)
     return p
 
 
@@ -206,7 +204,7 @@ def _in_pieces(p: Program, steps: list[Trace], scalars: list) -> InPieces | None
     found = None if p.hosts else cut(steps, p.outputs, specs_of(steps), constants)
     if found is None:
         return None
-    lowering = (evaluate, _heirs, options_of(steps))
+    lowering = (_traced, options_of(steps))
     return InPieces(*found, p.order, frozenset(p.donated), _dtyped(p, scalars), p.outputs, constants, lowering)
 
 
@@ -250,6 +248,10 @@ def evaluate(t: Trace, env: dict) -> None:
         if x.shape != s.shape:
             raise AssertionError(f"{t.op.name} at {t.line} made shape {x.shape}, inferred {s.shape}")
         env[slot] = x if x.dtype == s.dtype.np else lax.convert_element_type(x, s.dtype.np)
+
+
+def _traced(piece, made: list, given: frozenset, path: Path, constants: dict):
+    return traced_piece(piece, made, given, path, constants, evaluate, _heirs)
 
 
 def useful_donations(trace: Trace, outputs, donatable: frozenset[int]) -> int:

@@ -48,11 +48,10 @@ def compiled(line: str | None, why: str, seconds: float) -> None:
         )
 
 
-def ran_alone(line: str | None, nops: int, compiled: int, seconds: float) -> None:
-    """Note that a path of `nops` operations is not compiled whole, but `compiled` of its operations were."""
+def ran_alone(line: str | None, nops: int, seconds: float) -> None:
+    """Note that a path of `nops` operations is not compiled whole."""
     stats.reasons.append(
-        f"{line}: others that ended here came once or twice; run operation by operation: {nops}, of which {compiled} "
-        f"were compiled ({seconds:.2f} s)"
+        f"{line}: others that ended here came once or twice; {nops} run operation by operation ({seconds:.2f} s)"
     )
 
 

@@ -28,6 +28,11 @@ class Stats:
     waiting: float = 0.0
     reasons: deque = field(default_factory=lambda: deque(maxlen=200))
 
+    def compiled(self, seconds: float) -> None:
+        """Count a program that took `seconds` to compile."""
+        self.compiles += 1
+        self.seconds += seconds
+
     def snapshot(self) -> dict[str, float]:
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "reasons"}
 

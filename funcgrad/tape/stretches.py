@@ -241,7 +241,9 @@ class InPieces:
             slots = {i: s for s, i in p.local.items()}
             if p.key not in codes:
                 made, given = ([slots[i] for i in sorted(found[p.key])] for found in (makes, gives))
-                call, made = compiled_piece(p, made, frozenset(given), path, constants, *lower)
+                trace, options = lower
+                traced, made = trace(p, made, frozenset(given), path, constants)
+                call = traced.lower().compile(options)
                 codes[p.key] = call, [p.local[s] for s in made]
             call, made = codes[p.key]
             mine = set(p.makes)
@@ -281,9 +283,10 @@ def scalars_in(vector, slots: list[tuple]) -> dict:
     return {s: np.asarray(x, dtype.np) for x, (s, dtype) in zip(np.asarray(vector), slots, strict=True)}
 
 
-def compiled_piece(p: Piece, made: list, given: frozenset, path: Path, constants: dict, evaluate, heirs_of, options):
-    """The program of a piece, from what it reads to what it makes; and that, in the order of its outputs. `evaluate`
-    does one step on tracers, `heirs_of` finds which outputs take the places of those `given` up (see `program`)."""
+def traced_piece(p: Piece, made: list, given: frozenset, path: Path, constants: dict, evaluate, heirs_of):
+    """The program of a piece as JAX traced it, from what it reads to what it makes; and that, in the order of its
+    outputs. `evaluate` does one step on tracers, `heirs_of` finds which outputs take the places of those `given` up
+    (see `program`)."""
     heirs = heirs_of(p.own, made, given, path.specs)
     donated = [i for i, s in enumerate(p.reads) if s in heirs]
     made = list(dict.fromkeys((*(heirs[p.reads[i]] for i in donated), *made)))
@@ -299,7 +302,7 @@ def compiled_piece(p: Piece, made: list, given: frozenset, path: Path, constants
 
     with dtypes.x64():
         jitted = jax.jit(piece, donate_argnums=donated, keep_unused=True)
-        return jitted.lower(*(path.specs[s].struct for s in p.reads)).compile(options), made
+        return jitted.trace(*(path.specs[s].struct for s in p.reads)), made
 
 
 def _array(slot: int, env: dict, path: Path, constants: dict):

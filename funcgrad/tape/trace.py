@@ -8,7 +8,6 @@ is one look-up in `children`; a miss comes to `extend`, which infers shapes and 
 from __future__ import annotations
 
 import math
-from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -16,6 +15,7 @@ import jax
 from .. import dtypes
 from ..op import Op
 from ..op.family import compute_dtype
+from .jaxprs import traced
 from .stats import stats
 from .uses import uses
 from .value import Spec, spec
@@ -273,8 +273,7 @@ def _infer(op: Op, specs: tuple, slots: list, numbers: list, params: dict):
             own = dtype or op.numbers or dtypes.scalar_dtype(next(rest))
             structs.append(jax.ShapeDtypeStruct((), own.np))
     try:
-        with dtypes.x64():
-            out = jax.eval_shape(partial(op.forward, **params), *structs)
+        out = traced(op, structs, params).out
     except (TypeError, ValueError, AssertionError, ZeroDivisionError) as error:
         if _from_row(error):
             raise error.with_traceback(None) from None

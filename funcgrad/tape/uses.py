@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from functools import partial
-
-import jax
 import jax.numpy as jnp
 
-from .. import dtypes
 from ..op import Op
+from .jaxprs import traced
 
 _uses: dict[tuple, frozenset] = {}
 
@@ -28,21 +25,12 @@ def uses(
         if len(_uses) > 20_000:
             _uses.clear()
         where = [i for i, s in enumerate(structs) if s is not None]
-        f = partial(op.forward, **params)
-
-        def of_present(*arrays):
-            full: list = [None] * len(structs)
-            for i, a in zip(where, arrays, strict=True):
-                full[i] = a
-            return f(*full)
-
         try:
-            with dtypes.x64():
-                closed = jax.make_jaxpr(of_present)(*(structs[i] for i in where))
+            jaxpr = traced(op, structs, params).jaxpr.jaxpr
         except ValueError:  # a loop that JAX cannot reverse: said when a backward comes to it
             found = _uses[key] = frozenset(where)
         else:
-            found = _uses[key] = frozenset(where[i] for i in used_inputs(closed.jaxpr, smoothly, results))
+            found = _uses[key] = frozenset(where[i] for i in used_inputs(jaxpr, smoothly, results))
     return found
 
 
