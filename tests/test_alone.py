@@ -155,3 +155,89 @@ def test_what_an_operation_raises_is_said_and_nothing_is_lost(monkeypatch):
         y.tolist()
     monkeypatch.undo()
     assert y.tolist() == [2.0, 2.0, 2.0]
+
+
+def test_a_text_that_grows_compiles_its_first_lengths():
+    torch.manual_seed(0)
+    words, mix, head = nn.Embedding(20, 8), nn.Linear(8, 8), nn.Linear(8, 20)
+
+    @torch.no_grad()
+    def write(n):
+        text, compiles = torch.tensor([[3]]), []
+        for _ in range(n):
+            before = stats.compiles
+            x = words(text)
+            x = nn.functional.scaled_dot_product_attention(x, x, mix(x), is_causal=True)
+            scores = nn.functional.layer_norm(head(x), (20,))[:, -1]
+            text = torch.cat([text, scores.argmax(-1, keepdim=True)], 1)
+            text.tolist()
+            compiles.append(stats.compiles - before)
+        return text.tolist(), compiles
+
+    found, compiles = write(12)
+    assert sum(compiles[: alone.FEW]) > 0 and compiles[alone.FEW :] == [0] * (12 - alone.FEW)
+    with pytest.MonkeyPatch.context() as patch:
+        torch.compiler.reset()
+        patch.setattr(alone, "FEW", 10**9)
+        whole, compiles = write(12)
+    assert found == whole and min(compiles) > 0
+
+
+def test_a_long_path_is_compiled_when_it_comes_again():
+    def step():
+        x = torch.linspace(0, 1, 5, requires_grad=True)
+        y = x
+        for _ in range(130):
+            y = torch.sin(y) * 0.01 + y
+        y.sum().backward()
+        return x.grad.numpy()
+
+    compiles, found = [], []
+    for _ in range(4):
+        before = stats.compiles
+        found.append(step())
+        compiles.append(stats.compiles - before)
+    assert compiles == [0, 1, 0, 0] and ran_alone() == 1
+    for g in found:
+        np.testing.assert_allclose(g, found[0], rtol=1e-5)
+
+
+def test_large_arrays_are_left_to_xla():
+    x = y = torch.rand(2000, 500, requires_grad=True)
+    before = stats.compiles
+    for _ in range(60):
+        y = torch.sin(y) * 0.01 + y
+    y.sum().backward()
+    x.grad.sum().item()
+    assert stats.compiles == before + 1 and not ran_alone()
+
+
+def test_what_it_makes_is_nobody_elses():
+    x = torch.ones(64)
+    x.tolist()
+    with always():
+        y, z = x.clone(), x.expand(2, 64) * 1
+        assert y[0].item() == 1
+    torch.compiler.reset()
+    for _ in range(3):
+        x.add_(1)  # the old array is given up
+        x.tolist()
+    assert y.tolist() == [1.0] * 64 and z.tolist() == [[1.0] * 64] * 2
+
+
+def test_an_operation_that_comes_often_is_compiled(monkeypatch):
+    x = torch.tensor([1.0, 2.0])
+    monkeypatch.setattr(alone, "ONE", 20e-6)
+    with always():
+        before, found = stats.compiles, []
+        for _ in range(20):
+            x = torch.sin(x)
+            found.append(x.tolist())
+    assert 0 < stats.compiles - before < 20
+    np.testing.assert_allclose(found[-1], _sines([1.0, 2.0], 20), rtol=1e-5)
+
+
+def _sines(x, times):
+    for _ in range(times):
+        x = np.sin(x)
+    return x

@@ -24,6 +24,7 @@ import numpy as np
 
 from ..interpreter import interpreted
 from .jaxprs import traced
+from .mappings import crowded
 from .options import little_effort
 from .stats import stats
 from .stretches import Path, Piece, read_outside, scalars_in, structure
@@ -73,6 +74,12 @@ def price(operations: int) -> float:
     return ONE + EACH * operations
 
 
+def _drop(singles: int) -> None:
+    """Forget those that were used least recently."""
+    for _ in range(singles):
+        _singles.popitem(last=False)
+
+
 class Single:
     """One operation: by NumPy until that has cost what compiling it would, then compiled.
 
@@ -96,6 +103,8 @@ class Single:
             self._call = self._compile()
             stats.compiled(time.perf_counter() - start)
             self.price, self._compile = 0.0, None
+            if crowded(1):
+                _drop(len(_singles) // 2)
         return self._call(*arrays)
 
 
@@ -198,7 +207,6 @@ def _single(t: Trace, path: Path, lower) -> tuple[Single, list[int]]:
     if single is None:
         program = partial(_compiled, piece, t, path, trace, options)
         single = _singles[key] = Single(_by_numpy(t, path, piece.reads), program)
-        if len(_singles) > KEPT:
-            _singles.popitem(last=False)
+        _drop(len(_singles) - KEPT)
     _singles.move_to_end(key)
     return single, piece.reads

@@ -24,7 +24,8 @@ class Traced(NamedTuple):
 
 def traced(op: Op, structs, params: dict) -> Traced:
     """The forward of `op`, of arrays of these shapes and dtypes (None: there is none). Raises what it raises."""
-    key = (op, tuple([None if s is None else (s.shape, s.dtype) for s in structs]), tuple(params.items()))
+    shapes = tuple([None if s is None else (s.shape, s.dtype) for s in structs])
+    key = (op, shapes, tuple(params.items()), dtypes.get_default_dtype())
     found = _kept.get(key)
     if found is None:
         with dtypes.x64():

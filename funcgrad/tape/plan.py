@@ -111,7 +111,7 @@ def _alone(trace: Trace, plan: Plan, donatable: frozenset) -> Program | None:
         plan.often = seldom
         plan.alone += plan.programs.pop(donatable).runs
 
-    once, left = (price / 2, price) if seldom else (price * alone.PART, 0.0)
+    once, left = (price, price) if seldom else (price * alone.PART, 0.0)
     found = lower_alone(trace, plan.outputs, once, left, worn)
     if found is not None:
         reasons.ran_alone(line, trace.nops, found.seconds)
