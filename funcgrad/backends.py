@@ -1,7 +1,7 @@
 """Floor 6. `torch.backends`: switches that programs set, kept and accepted.
 
-What XLA decides by itself has no switch here: how a convolution is done, and in which order sums are taken. One does
-something: `allow_tf32`, of matmuls (as `set_float32_matmul_precision`) and of cudnn.
+What XLA decides by itself has no switch here: how a convolution is done, and in which order sums are taken. Two do
+something: `allow_tf32`, of matmuls (as `set_float32_matmul_precision`) and of cudnn; `use_deterministic_algorithms`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import jax
 from . import mps as _mps
 from . import precision as _exactness
 from .cuda import is_available as _cuda
+from .tape.plan import allow_alone
 
 __all__ = ["cuda", "cudnn", "mha", "mkl", "mkldnn", "mps", "openmp", "opt_einsum"]
 
@@ -41,9 +42,10 @@ _deterministic = {"mode": False, "warn_only": False}
 
 
 def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:
-    """Kept and accepted: on a CPU a program gives the same numbers each time anyway; a GPU's sums are XLA's choice
-    (`XLA_FLAGS=--xla_gpu_deterministic_ops=true`)."""
+    """With `mode`, what computes the same gives the same bits each time: everything is compiled, and nothing runs by
+    NumPy until that is worth it. (A GPU's sums are XLA's choice: `XLA_FLAGS=--xla_gpu_deterministic_ops=true`.)"""
     _deterministic.update(mode=bool(mode), warn_only=bool(warn_only))
+    allow_alone(not mode)
 
 
 def are_deterministic_algorithms_enabled() -> bool:

@@ -202,6 +202,27 @@ def test_a_long_path_is_compiled_when_it_comes_again():
         np.testing.assert_allclose(g, found[0], rtol=1e-5)
 
 
+def test_whoever_wants_the_same_bits_has_everything_compiled():
+    x = torch.linspace(0, 1, 3)
+
+    def step():
+        y = x
+        for _ in range(10):
+            y = torch.sin(y) * 0.1 + y
+        return y.tolist()
+
+    try:
+        with always():
+            step()
+            assert ran_alone() == 1
+            torch.use_deterministic_algorithms(True)
+            before = stats.compiles
+            first = step()
+            assert stats.compiles == before + 1 and step() == first and ran_alone() == 1
+    finally:
+        torch.use_deterministic_algorithms(False)
+
+
 def test_large_arrays_are_left_to_xla():
     x = y = torch.rand(2000, 500, requires_grad=True)
     before = stats.compiles

@@ -24,8 +24,7 @@ def _dot(params, ins, outs):
         return None
 
     def dot(x, y):
-        product = np.matmul(np.transpose(x, first).reshape(a), np.transpose(y, second).reshape(b))
-        return product.reshape(shape)
+        return np.matmul(x.transpose(first).reshape(a), y.transpose(second).reshape(b)).reshape(shape)
 
     return dot
 

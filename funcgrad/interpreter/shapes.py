@@ -14,10 +14,18 @@ def _broadcast(params, ins, outs):
     between = [1] * len(shape)
     for d, n in zip(dims, of, strict=True):
         between[d] = n
-    between = tuple(between)
-    if between == of:
-        return lambda x: np.broadcast_to(x, shape)
-    return lambda x: np.broadcast_to(np.reshape(x, between), shape)
+    between, kept = tuple(between), [of[dims.index(d)] == n if d in dims else False for d, n in enumerate(shape)]
+    if 0 in shape:
+        return lambda x: np.broadcast_to(np.reshape(x, between), shape)
+
+    def broadcast(x):
+        x = x.reshape(between)
+        if not x.flags.c_contiguous:
+            return np.broadcast_to(x, shape)
+        strides = tuple([n if keep else 0 for n, keep in zip(x.strides, kept, strict=True)])
+        return np.ndarray(shape, x.dtype, x, 0, strides)  # a third of what `broadcast_to` takes
+
+    return broadcast
 
 
 def _reshape(params, ins, outs):

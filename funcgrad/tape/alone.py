@@ -40,6 +40,7 @@ KEPT = 4096  # single operations that are kept
 LINES = 256  # lines that are remembered, with so many paths each
 PATHS = 12
 
+allowed = True  # see `plan.allow_alone`
 _lines: OrderedDict[str, dict[int, weakref.ref]] = OrderedDict()  # line -> plans of paths that ended there
 _singles: OrderedDict[tuple, Single] = OrderedDict()
 

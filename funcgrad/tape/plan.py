@@ -104,7 +104,7 @@ def _alone(trace: Trace, plan: Plan, donatable: frozenset) -> Program | None:
     """The path operation by operation, if it is not likely to come often, or nobody knows yet."""
     line, price = _line(trace), alone.price(trace.nops)
     seldom = alone.seldom(line, plan)
-    if plan.often or not (seldom or (price >= alone.LONG and not plan.runs)):
+    if not alone.allowed or plan.often or not (seldom or (price >= alone.LONG and not plan.runs)):
         return None
 
     def worn():
@@ -116,6 +116,13 @@ def _alone(trace: Trace, plan: Plan, donatable: frozenset) -> Program | None:
     if found is not None:
         reasons.ran_alone(line, trace.nops, found.seconds)
     return found
+
+
+def allow_alone(allowed: bool) -> None:
+    """Whether paths may run operation by operation, whose last digits are not those of the whole path compiled."""
+    alone.allowed = allowed
+    for plan in [] if allowed else [plan for trace in cache.ends() for plan in trace.plans.values()]:
+        plan.programs = {k: p for k, p in plan.programs.items() if p.call.__class__ is not alone.OneByOne}
 
 
 def exactly(trace: Trace, outputs: tuple, donatable: frozenset, line: str | None, why: str) -> Program:
