@@ -398,3 +398,18 @@ def test_rows_say_what_xla_is_told(monkeypatch):
     y.sum().backward()
     w.grad.tolist()
     assert told == [known, unknown, known, None, known]  # two that ask whether XLA knows them, and three programs
+
+
+def test_a_program_that_is_forgotten_is_gone():
+    """Not held by a cache of JAX: each holds memory, and mappings, of which a process has only so many."""
+
+    def compiled():
+        gc.collect()
+        return len(jax.devices()[0].client.live_executables())
+
+    before = compiled()
+    for n in range(3, 15):
+        assert (torch.ones(n) * 2).sum().item() == 2 * n
+    assert compiled() >= before + 3
+    torch.compiler.reset()
+    assert compiled() <= before

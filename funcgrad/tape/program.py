@@ -218,7 +218,7 @@ def _whole(function, p: Program, steps: list, digest=None, lengths: dict | None 
         for s in p.order
     ]
     structs += [jax.ShapeDtypeStruct((*lead, len(n.slots)), n.dtype) for n in p.numbers]
-    donated = partial(jax.jit, donate_argnums=tuple(range(len(p.donated))), keep_unused=True)
+    donated = partial(jax.jit, donate_argnums=tuple(range(len(p.donated))))
     with dtypes.x64(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Some donated buffers were not usable")
         jitted = donated(function)

@@ -301,7 +301,7 @@ def traced_piece(p: Piece, made: list, given: frozenset, path: Path, constants: 
         return [env[s] for s in made]
 
     with dtypes.x64():
-        jitted = jax.jit(piece, donate_argnums=donated, keep_unused=True)
+        jitted = jax.jit(piece, donate_argnums=donated)
         return jitted.trace(*(path.specs[s].struct for s in p.reads)), made
 
 
