@@ -1,24 +1,14 @@
 """Paths that seldom come again: run operation by operation, by NumPy or by programs that they share."""
 
-from contextlib import contextmanager
-
 import numpy as np
 import pytest
+from interpreted import always
 
 import funcgrad as torch
 from funcgrad import nn
 from funcgrad.tape import alone, cache, stats
 
 LENGTHS = [20, 12, 31, 17, 25, 14, 28, 22, 19, 30, 13, 26]
-
-
-@contextmanager
-def always():
-    """Within, every path is run so, whatever it takes."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(alone, "seldom", lambda line, besides: True)
-        patch.setattr(alone, "price", lambda operations: 1e9)
-        yield
 
 
 def ran_alone() -> int:
