@@ -1,12 +1,14 @@
 """Paths that seldom come again: run operation by operation, by NumPy or by programs that they share."""
 
+import gc
+
 import numpy as np
 import pytest
 from interpreted import always
 
 import funcgrad as torch
 from funcgrad import nn
-from funcgrad.tape import alone, cache, stats
+from funcgrad.tape import Trace, alone, cache, limit, stats
 
 LENGTHS = [20, 12, 31, 17, 25, 14, 28, 22, 19, 30, 13, 26]
 
@@ -252,3 +254,18 @@ def _sines(x, times):
     for _ in range(times):
         x = np.sin(x)
     return x
+
+
+def test_an_operation_that_is_kept_holds_no_path():
+    with always():
+        x = torch.ones(3).sin() + 1
+        x.tolist()
+        del x
+    before = steps()
+    limit(limit(0))
+    assert steps() < before - 2 and alone._singles
+
+
+def steps() -> int:
+    gc.collect()
+    return sum(isinstance(x, Trace) for x in gc.get_objects())

@@ -87,13 +87,14 @@ class Single:
     price  what is still to be paid before it runs for the first time, in seconds; `each` what a run takes
     """
 
-    __slots__ = ("_by_numpy", "_call", "_compile", "_spent", "each", "price")
+    __slots__ = ("_by_numpy", "_call", "_spent", "each", "price")
 
-    def __init__(self, by_numpy: ByNumpy | None, compile_: Callable):
-        self._by_numpy, self._compile, self._call, self._spent = by_numpy, compile_, None, 0.0
+    def __init__(self, by_numpy: ByNumpy | None):
+        self._by_numpy, self._call, self._spent = by_numpy, None, 0.0
         self.each, self.price = (CALL, ONE) if by_numpy is None else (by_numpy.seconds, 0.0)
 
-    def __call__(self, arrays: list) -> list:
+    def __call__(self, arrays: list, compile_: Callable) -> list:
+        """What it makes of `arrays`; `compile_` makes its program when that is wanted."""
         if self._by_numpy is not None:
             if self._spent < ONE:
                 self._spent += self.each
@@ -101,9 +102,9 @@ class Single:
             self._by_numpy = None
         if self._call is None:
             start = time.perf_counter()
-            self._call = self._compile()
+            self._call = compile_()
             stats.compiled(time.perf_counter() - start)
-            self.price, self._compile = 0.0, None
+            self.price, self.each = 0.0, CALL
             if crowded(1):
                 _drop(len(_singles) // 2)
         return self._call(*arrays)
@@ -147,12 +148,12 @@ class OneByOne:
         self.left, self.worn, self.calls = left, worn, []
         last: dict[int, int] = {}
         for i, t in enumerate(path.steps):
-            single, reads = _single(t, path, lower)
-            self.calls.append((single, reads, t.first, len(t.specs), []))
+            single, reads, compile_ = _single(t, path, lower)
+            self.calls.append((single, reads, compile_, t.first, len(t.specs), []))
             last |= dict.fromkeys((*reads, *t.outs), i)
         for slot, i in last.items():
             if slot not in path.outputs:
-                self.calls[i][4].append(slot)
+                self.calls[i][-1].append(slot)
         singles = [c[0] for c in self.calls]
         self.cost = sum(s.price for s in set(singles))
         self.each = sum(s.each for s in singles)
@@ -161,8 +162,8 @@ class OneByOne:
         env = {**self.fixed, **dict(zip(self.order, args, strict=False))}
         for slots, vector in zip(self.scalars, args[len(self.order) :], strict=True):
             env.update(scalars_in(vector, slots))
-        for single, reads, first, count, dead in self.calls:
-            found = single([env[s] for s in reads])
+        for single, reads, compile_, first, count, dead in self.calls:
+            found = single([env[s] for s in reads], compile_)
             if count == 1:
                 env[first] = found[0]
             else:
@@ -196,8 +197,8 @@ def _by_numpy(t: Trace, path: Path, reads: list[int]) -> ByNumpy | None:
     return None if call is None or call.seconds > ONE else ByNumpy(call, t, path, reads)
 
 
-def _single(t: Trace, path: Path, lower) -> tuple[Single, list[int]]:
-    """The operation of the step `t`, and the slots that it reads."""
+def _single(t: Trace, path: Path, lower) -> tuple[Single, list[int], Callable]:
+    """The operation of the step `t`, the slots that it reads, and what compiles it."""
     piece, (trace, options, settings) = Piece([t]), lower
     piece.reads = read_outside([t], path, {})
     elements = sum(math.prod(path.specs[s].shape) for s in (*piece.reads, *t.outs))
@@ -206,8 +207,7 @@ def _single(t: Trace, path: Path, lower) -> tuple[Single, list[int]]:
     key = (structure(piece, path, {}), repr(options), settings)
     single = _singles.get(key)
     if single is None:
-        program = partial(_compiled, piece, t, path, trace, options)
-        single = _singles[key] = Single(_by_numpy(t, path, piece.reads), program)
+        single = _singles[key] = Single(_by_numpy(t, path, piece.reads))
         _drop(len(_singles) - KEPT)
     _singles.move_to_end(key)
-    return single, piece.reads
+    return single, piece.reads, partial(_compiled, piece, t, path, trace, options)
