@@ -22,6 +22,7 @@ from . import engine as engine
 from . import fft as fft
 from . import func as func
 from . import hub as hub
+from . import interpreter as interpreter
 from . import io as io
 from . import jit as jit
 from . import linalg as linalg

@@ -15,4 +15,5 @@ def always():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(alone, "seldom", lambda line, besides: True)
         patch.setattr(alone, "price", lambda operations: 1e9)
+        patch.setattr(alone, "STEADY", 1e9)
         yield

@@ -49,7 +49,13 @@ def test_a_loop_of_another_length_each_time_compiles_a_handful(monkeypatch):
     np.testing.assert_allclose(w, whole[1], rtol=1e-5)
 
 
-def test_a_length_that_comes_often_is_compiled_whole():
+def test_a_length_that_comes_in_a_row_is_compiled_whole():
+    train(LENGTHS)
+    assert train([27] * 6)[2] == [0] * alone.STEADY + [1] + [0] * (5 - alone.STEADY)
+
+
+def test_a_length_that_comes_often_is_compiled_whole(monkeypatch):
+    monkeypatch.setattr(alone, "STEADY", 10**9)
     train(LENGTHS)
     assert train(LENGTHS[5:8] * 2)[2] == [0] * 6  # known
     assert train([27] * 3)[2][1:] == [0, 0] and ran_alone() == len(LENGTHS) - alone.FEW + 1

@@ -4,8 +4,8 @@ A text that grows by a word, a loop of another length each time (an episode, a s
 another path each time, and a program of its own costs seconds for one run. So where paths that ended at one line have
 come once or twice, the next runs operation by operation: by NumPy where arrays are at hand and small enough (see
 `interpreter`), else by programs of single operations, which paths share. It is compiled whole once it has come so
-often that this would have cost less. A long path of small arrays runs so the first time anyway, in a hundredth of what
-XLA would take, until it shows that it comes again.
+often that this would have cost less, or several times with hardly a run between. A long path of small arrays runs so
+the first time anyway, in a hundredth of what XLA would take, until it shows that it comes again.
 
 What either costs is estimated from sizes, not timed, so that the same script does the same things each time.
 """
@@ -34,6 +34,7 @@ FEW = 3  # paths at one line that came once or twice, before others are run oper
 LONG = 2.0  # seconds that XLA would take, from which a path runs so the first time if that takes a `PART` of it
 PART = 0.02
 ONE, EACH = 0.03, 0.006  # seconds that XLA takes for a program, and for each operation in it
+STEADY, NEAR = 3, 4  # runs of a path, each so few runs of others after the last, that make it one that comes again
 CALL = 15e-6  # seconds that a call of a compiled operation takes
 SMALL = 50_000  # elements that an operation reads and makes, up to which XLA need make little effort
 KEPT = 4096  # single operations that are kept
@@ -142,10 +143,11 @@ class OneByOne:
     ):
         """`scalars`: (slot, dtype) of each in each vector; `constants`: slot -> (kind, number, dtype) of the others;
         `lower`: what traces an operation (see `traced_piece`), what XLA is told, and other settings that it depends on.
-        When runs have taken `left` seconds, `worn` is called."""
+        When runs have taken `left` seconds, or come one after the other, `worn` is called."""
         self.order, self.scalars, self.outputs = order, scalars, [path.of(s) for s in outputs]
         self.fixed = {s: np.asarray(number, dtype.np) for s, (_, number, dtype) in constants.items()}
         self.left, self.worn, self.calls = left, worn, []
+        self._ran, self._row = 0, 0  # the number of the last run, and how many came one after the other
         last: dict[int, int] = {}
         for i, t in enumerate(path.steps):
             single, reads, compile_ = _single(t, path, lower)
@@ -171,7 +173,9 @@ class OneByOne:
             for s in dead:
                 del env[s]
         self.left -= self.each
-        if self.left < 0:
+        self._row = self._row + 1 if stats.runs - self._ran <= NEAR else 1
+        self._ran = stats.runs
+        if self.left < 0 or self._row >= STEADY:
             self.worn()
         return [_own(env[s]) for s in self.outputs]
 
