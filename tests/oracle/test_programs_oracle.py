@@ -1,6 +1,7 @@
 """Random programs, the same in PyTorch and here: see `programs`, `differential` and, for more of them, `fuzz`.
 
 In processes of their own, one for each of two cores, because compiling is all that these tests spend their time on.
+Half of the programs run by NumPy, operation by operation.
 """
 
 from fuzz import together, watch
