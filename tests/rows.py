@@ -208,7 +208,7 @@ def _trace(case: Case, given: list, t) -> dict:
     try:
         y = forward(op, arrays, params)
     except (RuntimeError, TypeError, ValueError, IndexError) as error:
-        case.refused = error
+        case.refused = error.with_traceback(None)  # in whose frames the program would live on
         return {}
     case.bare = not isinstance(y, tuple | list)
     y = y if case.bare else tuple(y)
@@ -225,7 +225,7 @@ def _trace(case: Case, given: list, t) -> dict:
         try:
             out["jax"] = by_jax(op, arrays, params, g, y)[2]
         except (NotImplementedError, TypeError, ValueError) as error:
-            case.no_jax = error
+            case.no_jax = error.with_traceback(None)
     if twice and "jax" in out and op.name not in OWN_VJP:
         out["pushed"] = pushed(op, arrays, params, y)
     if twice:

@@ -275,3 +275,17 @@ def test_an_operation_that_is_kept_holds_no_path():
 def steps() -> int:
     gc.collect()
     return sum(isinstance(x, Trace) for x in gc.get_objects())
+
+
+def test_dropout_draws_what_the_program_would():
+    x = torch.ones(40, 30)
+
+    def step():
+        torch.manual_seed(3)
+        return nn.functional.dropout(nn.functional.dropout(x, 0.3) + 1, 0.5).tolist()
+
+    whole = step()
+    with always():
+        before = stats.compiles
+        torch.compiler.reset()
+        assert step() == whole and stats.compiles == before

@@ -116,6 +116,16 @@ CASES = {
         KERNEL,
     ),
     "loops": (looped, X),
+    "draws": (
+        lambda k: [
+            f(jax.random.split(jax.random.wrap_key_data(k, impl="threefry2x32"), 3)[i], (5, 7), t)
+            for i, f, t in (
+                (0, jax.random.bits, np.uint32), (1, jax.random.bits, np.uint64), (2, jax.random.bits, np.uint8),
+                (0, jax.random.normal, np.float32), (1, jax.random.uniform, np.float32),
+            )
+        ],
+        np.array([7, 2**32 - 1], np.uint32),
+    ),
 }  # fmt: skip
 
 
@@ -137,7 +147,11 @@ def test_a_primitive_is_what_xla_makes_of_it(name):
 
 
 def test_what_is_in_no_table_is_left_to_xla():
-    for f in (jnp.linalg.inv, lambda x: x.astype(jnp.bfloat16) * 2, lambda x: jax.random.normal(jax.random.key(0), x.shape)):
+    def with_other_keys(x):
+        return x + jax.random.normal(jax.random.key(0, impl="rbg"))
+
+    forever = lambda x: lax.while_loop(lambda x: x.sum() < 9, lambda x: x * 2, x)  # noqa: E731
+    for f in (jnp.linalg.inv, forever, lambda x: x.astype(jnp.bfloat16) * 2, with_other_keys):
         assert interpreted(jax.make_jaxpr(f)(np.eye(2, dtype=np.float32))) is None
     dead = jax.make_jaxpr(lambda x: (jnp.linalg.inv(x), x + 1)[1])(np.eye(2, dtype=np.float32))
     np.testing.assert_array_equal(interpreted(dead)(np.eye(2, dtype=np.float32))[0], np.eye(2) + 1)

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from .shapes import SHAPES
+from .shapes import SHAPES, Aval
 
 
 def _dot(params, ins, outs):
@@ -47,7 +47,7 @@ def _convolution(params, ins, outs):
     if 0 in (*kernel, *outs[0].shape, c, i):
         return lambda x, w: np.zeros(outs[0].shape, dtype)
     make_pad, _ = SHAPES["pad"]
-    pad = make_pad({"padding_config": config}, [_Shaped((n, c, *space))], [_Shaped((n, c, *padded))])
+    pad = make_pad({"padding_config": config}, [Aval((n, c, *space), dtype)], [Aval((n, c, *padded), dtype)])
     every = tuple(slice(None, None, s) for s in params["window_strides"])
     taps = tuple(slice(None, None, s) for s in apart)
     back = np.argsort(spec.out_spec)
@@ -71,11 +71,6 @@ def _convolution(params, ins, outs):
 
 def _padded(n: int, low: int, high: int, apart: int) -> int:
     return max(0, low + high + n + max(0, n - 1) * apart)
-
-
-class _Shaped:
-    def __init__(self, shape):
-        self.shape = shape
 
 
 def work(name: str, params, ins, outs) -> float:

@@ -8,13 +8,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .draws import DRAWS, MOVES
 from .elementwise import ELEMENTWISE
 from .indexing import INDEXING
 from .products import PRODUCTS, work
 from .reductions import REDUCTIONS
-from .shapes import SHAPES
+from .shapes import SHAPES, Aval
 
-TABLE = {**ELEMENTWISE, **SHAPES, **REDUCTIONS, **INDEXING, **PRODUCTS}
+TABLE = {**ELEMENTWISE, **SHAPES, **REDUCTIONS, **INDEXING, **PRODUCTS, **DRAWS}
 CALL = 1.5  # microseconds that a call of NumPy takes before its elements
 # jaxprs within jaxprs: name of the primitive -> name of its parameter
 NESTED = {
@@ -119,8 +120,10 @@ class LaidOpen:
 
 def _called(name: str, eqn) -> tuple[Callable | None, float]:
     """What does this equation, and what it takes in seconds."""
-    ins, outs = ([v.aval for v in vs] for vs in (eqn.invars, eqn.outvars))
+    ins, outs = ([_words(v.aval) for v in vs] for vs in (eqn.invars, eqn.outvars))
     if not all(map(_known, (*ins, *outs))):
+        return None, 0.0
+    if name not in MOVES and any(a.__class__ is Aval for a in (*ins, *outs)):
         return None, 0.0
     if name == "scan":
         return _scan(eqn.params, ins, outs)
@@ -129,6 +132,12 @@ def _called(name: str, eqn) -> tuple[Callable | None, float]:
     elements = max((math.prod(a.shape) for a in (*ins, *outs)), default=0)
     more = work(name, eqn.params, ins, outs) if name in PRODUCTS else 0.0
     return call, CALL * 1e-6 + (each * elements + more) * 1e-9
+
+
+def _words(aval):
+    """Of keys: as the words that they are."""
+    is_key = str(getattr(aval, "dtype", None)) == "key<fry>"
+    return Aval((*aval.shape, 2), np.dtype(np.uint32)) if is_key else aval
 
 
 def _constant(value, aval):

@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
+
+
+class Aval(NamedTuple):
+    """As much of JAX's as is asked for here."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
 
 
 def _broadcast(params, ins, outs):
