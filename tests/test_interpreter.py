@@ -49,6 +49,7 @@ PICTURE, KERNEL = X[:2, :, :, None].repeat(4, 3) * np.arange(1, 5, dtype=np.floa
 CASES = {
     "quotients": (lambda x, y: [lax.div(x, y), lax.rem(x, y)], I32, BY),
     "unsigned quotients": (lambda x, y: [lax.div(x, y), lax.rem(x, y)], I32.view(np.uint32), BY.view(np.uint32)),
+    "short quotients": (lambda x, y: [lax.div(x, y), lax.rem(x, y)], I32.astype(np.int8), BY.astype(np.int8)),
     "shifts": (
         lambda x, y: [f(x, y) for f in (lax.shift_left, lax.shift_right_arithmetic, lax.shift_right_logical)], I32, BY
     ),
@@ -155,6 +156,12 @@ def test_what_is_in_no_table_is_left_to_xla():
         assert interpreted(jax.make_jaxpr(f)(np.eye(2, dtype=np.float32))) is None
     dead = jax.make_jaxpr(lambda x: (jnp.linalg.inv(x), x + 1)[1])(np.eye(2, dtype=np.float32))
     np.testing.assert_array_equal(interpreted(dead)(np.eye(2, dtype=np.float32))[0], np.eye(2) + 1)
+
+
+def test_a_key_that_is_closed_over():
+    key = jax.random.key(3)
+    traced = jax.jit(lambda x: x * jax.random.bernoulli(key, 0.5, x.shape)).trace(X)
+    np.testing.assert_array_equal(interpreted(traced.jaxpr)(X)[0], traced.lower().compile()(X))
 
 
 def test_what_it_takes_grows_with_the_work():

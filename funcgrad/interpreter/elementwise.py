@@ -28,14 +28,10 @@ def _real(f):
 
 def _divided(x, y):
     """Towards zero; by zero all bits are set."""
-    some = np.where(y == 0, y.dtype.type(1), y)
-    quotient = np.trunc(x / some) if x.dtype.itemsize < 4 else _quotient(x, some)
+    by = np.where(y == 0, y.dtype.type(1), y)
+    floored = x // by
+    quotient = floored + ((floored * by != x) & ((x < 0) != (by < 0))).astype(floored.dtype)
     return np.where(y == 0, np.invert(np.zeros_like(quotient)), quotient)
-
-
-def _quotient(x, y):
-    floored = x // y
-    return floored + ((floored * y != x) & ((x < 0) != (y < 0))).astype(floored.dtype)
 
 
 def _remainder(x, y):

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+import jax
 import numpy as np
 
 from .draws import DRAWS, MOVES
@@ -142,9 +143,10 @@ def _words(aval):
 
 def _constant(value, aval):
     """Not to be written to, whoever is handed it."""
-    if not _known(aval):
+    words = _words(aval)
+    if not _known(words):
         return None
-    made = np.array(value, aval.dtype)
+    made = np.array(value if words is aval else jax.random.key_data(value), words.dtype)
     made.flags.writeable = False
     return made
 
