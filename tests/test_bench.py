@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import funcgrad
-from funcgrad.bench import attention, functional, mlp, second_order
+from funcgrad.bench import attention, functional, lengths, mlp, second_order
 from funcgrad.bench.plot import plot
 
 
@@ -37,6 +37,12 @@ def test_functional_peers_agree(build):
     g, jargs = build(jnp, jax, [jnp.asarray(a) for a in arrays])
     for a, b in zip(jax.tree.leaves(f(*args)), jax.tree.leaves(g(*jargs)), strict=True):
         np.testing.assert_allclose(np.asarray(a), np.asarray(b), rtol=1e-3, atol=1e-4)
+
+
+def test_lengths_peers_agree():
+    text = np.random.default_rng(0).integers(0, lengths.WORDS, (2, 9))
+    np.testing.assert_allclose(lengths.training(funcgrad)(text), lengths.jax_training()(text), rtol=1e-4)
+    assert lengths.writing(funcgrad)(text[:1, :3]) == lengths.jax_writing()(text[:1, :3])
 
 
 def test_a_report_is_drawn(tmp_path):

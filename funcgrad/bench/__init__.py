@@ -18,7 +18,7 @@ from .plot import plot, refuse_without_matplotlib
 
 SUITES = (
     "record", "ops", "mlp", "mlp_adam", "gpt", "lstm", "cnn", "attention", "frameworks", "second_order", "functional",
-    "schedule", "manual_sgd", "shapes", "long", "compile_time", "memory", "loops", "start",
+    "schedule", "manual_sgd", "shapes", "lengths", "long", "compile_time", "memory", "loops", "start",
 )  # fmt: skip
 
 
