@@ -114,7 +114,7 @@ def _alone(trace: Trace, plan: Plan, donatable: frozenset) -> Program | None:
     once, left = (price, price) if seldom else (price * alone.PART, 0.0)
     found = lower_alone(trace, plan.outputs, once, left, worn)
     if found is not None:
-        reasons.ran_alone(line, trace.nops, found.seconds)
+        reasons.ran_alone(line, trace.nops, seldom, found.seconds)
     return found
 
 

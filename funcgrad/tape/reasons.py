@@ -48,11 +48,10 @@ def compiled(line: str | None, why: str, seconds: float) -> None:
         )
 
 
-def ran_alone(line: str | None, nops: int, seconds: float) -> None:
+def ran_alone(line: str | None, nops: int, seldom: bool, seconds: float) -> None:
     """Note that a path of `nops` operations is not compiled whole."""
-    stats.reasons.append(
-        f"{line}: others that ended here came once or twice; {nops} run operation by operation ({seconds:.2f} s)"
-    )
+    why = "others that ended here came once or twice" if seldom else "long, and not met before"
+    stats.reasons.append(f"{line}: {why}; {nops} run operation by operation ({seconds:.2f} s)")
 
 
 @contextmanager
