@@ -98,6 +98,27 @@ def test_each_set_of_living_values_has_a_program_of_its_own_to_give_up():
     assert len(programs) == 2 == len({p.call for p in programs}) and stats.compiles == compiled
 
 
+def test_one_program_may_serve_several_sets_of_inputs_that_may_be_given_up():
+    def step(keep):
+        x = torch.tensor([1.0, 2.0])
+        x.tolist()
+        y = (x * 2).sin().sum()
+        if not keep:
+            del x
+        return y.item()
+
+    with always():
+        found = [step(True), step(False), step(True), step(False)]
+        for end in cache.ends():
+            for plan in end.plans.values():
+                for p in plan.programs.values():
+                    if type(p.call) is alone.OneByOne:
+                        p.call.left = 0
+        found += [step(False), step(True), step(False), step(True)]
+    assert found == [found[0]] * 4 + [found[4]] * 4
+    np.testing.assert_allclose(found[0], found[4], rtol=1e-6)
+
+
 def moving(a, b, c):
     """A loss through what only moves data, and its gradients."""
     a, b, c = (torch.tensor(x, requires_grad=True) for x in (a, b, c))

@@ -38,7 +38,13 @@ class Plan:
 
     @property
     def runs(self) -> int:
-        return self.alone + sum(p.runs for p in self.programs.values())
+        return self.alone + sum(p.runs for p in set(self.programs.values()))
+
+    def give_up_alone(self) -> None:
+        """Forget the programs that run operation by operation."""
+        given_up = {p for p in self.programs.values() if p.call.__class__ is alone.OneByOne}
+        self.alone += sum(p.runs for p in given_up)
+        self.programs = {k: p for k, p in self.programs.items() if p not in given_up}
 
 
 def live_slots(tape: Tape) -> tuple[int, ...]:
@@ -109,7 +115,7 @@ def _alone(trace: Trace, plan: Plan, donatable: frozenset) -> Program | None:
 
     def worn():
         plan.often = seldom
-        plan.alone += plan.programs.pop(donatable).runs
+        plan.give_up_alone()
 
     once, left = (price, price) if seldom else (price * alone.PART, 0.0)
     found = lower_alone(trace, plan.outputs, once, left, worn)
@@ -122,7 +128,7 @@ def allow_alone(allowed: bool) -> None:
     """Whether paths may run operation by operation, whose last digits are not those of the whole path compiled."""
     alone.allowed = allowed
     for plan in [] if allowed else [plan for trace in cache.ends() for plan in trace.plans.values()]:
-        plan.programs = {k: p for k, p in plan.programs.items() if p.call.__class__ is not alone.OneByOne}
+        plan.give_up_alone()
 
 
 def exactly(trace: Trace, outputs: tuple, donatable: frozenset, line: str | None, why: str) -> Program:
