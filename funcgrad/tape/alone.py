@@ -33,6 +33,7 @@ from .trace import Trace
 FEW = 3  # paths at one line that came once or twice, before others are run operation by operation
 LONG = 2.0  # seconds that XLA would take, from which a path runs so the first time if that takes a `PART` of it
 PART = 0.02
+MOST = 20_000  # operations of a path that runs so: a longer one is compiled in pieces that repeat, which takes less
 ONE, EACH = 0.03, 0.006  # seconds that XLA takes for a program, and for each operation in it
 STEADY, NEAR = 3, 4  # runs of a path, each so few runs of others after the last, that make it one that comes again
 CALL = 15e-6  # seconds that a call of a compiled operation takes

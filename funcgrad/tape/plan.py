@@ -109,8 +109,10 @@ def _whole(trace: Trace, plan: Plan, donatable: frozenset) -> Program:
 def _alone(trace: Trace, plan: Plan, donatable: frozenset) -> Program | None:
     """The path operation by operation, if it is not likely to come often, or nobody knows yet."""
     line, price = _line(trace), alone.price(trace.nops)
+    if not alone.allowed or plan.often or trace.nops > alone.MOST:
+        return None
     seldom = alone.seldom(line, plan)
-    if not alone.allowed or plan.often or not (seldom or (price >= alone.LONG and not plan.runs)):
+    if not seldom and (price < alone.LONG or plan.runs):
         return None
 
     def worn():
