@@ -10,29 +10,15 @@ from collections.abc import Callable
 
 import numpy as np
 
+from .gpt import block, causal, jax_parts
 from .harness import Row
 
-WORDS, WIDTH, HEADS, BATCH, WARM, TOKENS = 65, 64, 4, 8, 4, 8
+WORDS, WIDTH, BATCH, WARM, TOKENS = 65, 64, 8, 4, 8
 
 
 def blocks(torch):
     """Embeddings, two Transformer blocks and a head, of any length."""
-    nn, F = torch.nn, torch.nn.functional
-
-    class Block(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.ln1, self.ln2 = nn.LayerNorm(WIDTH), nn.LayerNorm(WIDTH)
-            self.qkv, self.out = nn.Linear(WIDTH, 3 * WIDTH), nn.Linear(WIDTH, WIDTH)
-            self.mlp = nn.Sequential(nn.Linear(WIDTH, 4 * WIDTH), nn.GELU(), nn.Linear(4 * WIDTH, WIDTH))
-
-        def forward(self, x):
-            b, t, _ = x.shape
-            q, k, v = (z.view(b, t, HEADS, -1).transpose(1, 2) for z in self.qkv(self.ln1(x)).split(WIDTH, dim=2))
-            a = F.scaled_dot_product_attention(q, k, v, is_causal=True)
-            x = x + self.out(a.transpose(1, 2).reshape(b, t, WIDTH))
-            return x + self.mlp(self.ln2(x))
-
+    nn, Block = torch.nn, block(torch, WIDTH)
     torch.manual_seed(0)
     return nn.Sequential(nn.Embedding(WORDS, WIDTH), Block(), Block(), nn.LayerNorm(WIDTH), nn.Linear(WIDTH, WORDS))
 
@@ -77,24 +63,11 @@ def jax_parameters() -> dict:
 
 
 def jax_model(p, x):
-    import jax
-    import jax.numpy as jnp
-
-    def linear(name, x):
-        return x @ p[f"{name}.weight"].T + p[f"{name}.bias"]
-
-    def norm(name, x):
-        mean = x.mean(-1, keepdims=True)
-        var = jnp.mean((x - mean) ** 2, -1, keepdims=True)
-        return (x - mean) * jax.lax.rsqrt(var + 1e-5) * p[f"{name}.weight"] + p[f"{name}.bias"]
-
-    b, t = x.shape
+    linear, norm, block = jax_parts(p)
+    mask = causal(x.shape[1])
     x = p["0.weight"][x]
     for i in ("1", "2"):
-        q, k, v = (z.reshape(b, t, HEADS, -1) for z in jnp.split(linear(f"{i}.qkv", norm(f"{i}.ln1", x)), 3, -1))
-        a = jax.nn.dot_product_attention(q, k, v, is_causal=True)
-        x = x + linear(f"{i}.out", a.reshape(b, t, WIDTH))
-        x = x + linear(f"{i}.mlp.2", jax.nn.gelu(linear(f"{i}.mlp.0", norm(f"{i}.ln2", x)), approximate=False))
+        x = block(i, x, mask)
     return linear("4", norm("3", x))
 
 

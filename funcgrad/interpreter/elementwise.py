@@ -127,10 +127,6 @@ def _shift(f, beyond):
     return make
 
 
-def _nothing(x):
-    return np.zeros_like(x)
-
-
 def _sign_bit(x):
     return np.where(x < 0, np.invert(np.zeros_like(x)), np.zeros_like(x))
 
@@ -183,7 +179,6 @@ def _same(x):
     return x
 
 
-
 _FAST = {
     "add": np.add, "sub": np.subtract, "mul": np.multiply, "add_any": np.add, "neg": np.negative, "square": np.square,
     "eq": np.equal, "ne": np.not_equal, "and": np.bitwise_and, "or": np.bitwise_or, "xor": np.bitwise_xor,
@@ -219,9 +214,9 @@ ELEMENTWISE = {
     "select_n": (_selected, FAST),
     "convert_element_type": (_converted, FAST),
     "bitcast_convert_type": (_bits, FAST),
-    "shift_left": (_shift(_left, _nothing), 2 * FAST),
+    "shift_left": (_shift(_left, np.zeros_like), 2 * FAST),
     "shift_right_arithmetic": (_shift(_arithmetic, _sign_bit), 2 * FAST),
-    "shift_right_logical": (_shift(_logical, _nothing), 2 * FAST),
+    "shift_right_logical": (_shift(_logical, np.zeros_like), 2 * FAST),
     "complex": (_complex, FAST),
     "exp2": (_exp2, SLOW),
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -41,6 +40,11 @@ def _reshape(params, ins, outs):
     if len(ins) > 1:
         return None
     return (lambda x: np.reshape(x, shape)) if order is None else lambda x: np.transpose(x, order).reshape(shape)
+
+
+def _squeeze(params, ins, outs):
+    shape = outs[0].shape
+    return lambda x: np.reshape(x, shape)
 
 
 def _transpose(params, ins, outs):
@@ -145,7 +149,8 @@ def _barrier(params, ins, outs):
 
 
 SHAPES = {
-    **dict.fromkeys(("squeeze", "expand_dims"), (lambda p, i, o: partial(_shaped, shape=o[0].shape), 0.0)),
+    "squeeze": (_squeeze, 0.0),
+    "expand_dims": (_squeeze, 0.0),
     "broadcast_in_dim": (_broadcast, 0.0),
     "reshape": (_reshape, 0.5),
     "transpose": (_transpose, 0.0),
@@ -162,7 +167,3 @@ SHAPES = {
     "dynamic_update_slice": (_dynamic_update, 1.0),
     "optimization_barrier": (_barrier, 0.0),
 }
-
-
-def _shaped(x, shape):
-    return np.reshape(x, shape)
