@@ -136,30 +136,37 @@ class ByNumpy:
 class OneByOne:
     """What `Program.call` is of such a path: from arrays at `order`, then scalars in vectors, to arrays at `outputs`.
 
-    cost  what it takes before it first runs, in seconds; `each` what a run takes
+    each   what a run takes, in seconds
+    worth  whether the first takes less than it may; if not, nothing else is set up
     """
 
     def __init__(
-        self, path: Path, order, scalars: list, outputs, constants: dict, lower, left: float, worn: Callable
-    ):
+        self, path: Path, order, scalars: list, outputs, constants: dict, lower, once: float, left: float,
+        worn: Callable,
+    ):  # fmt: skip
         """`scalars`: (slot, dtype) of each in each vector; `constants`: slot -> (kind, number, dtype) of the others;
         `lower`: what traces an operation (see `traced_piece`), what XLA is told, and other settings that it depends on.
-        When runs have taken `left` seconds, or come one after the other, `worn` is called."""
+        `once`: the seconds that the first run may take, with what it takes before. When runs have taken `left` seconds,
+        or come one after the other, `worn` is called."""
         self.order, self.scalars, self.outputs = order, scalars, [path.of(s) for s in outputs]
         self.fixed = {s: np.asarray(number, dtype.np) for s, (_, number, dtype) in constants.items()}
-        self.left, self.worn, self.calls = left, worn, []
+        self.left, self.worn, self.calls, self.each, self.worth = left, worn, [], 0.0, True
         self._ran, self._row = 0, 0  # the number of the last run, and how many came one after the other
         last: dict[int, int] = {}
+        known: set[Single] = set()
         for i, t in enumerate(path.steps):
             single, reads, compile_ = _single(t, path, lower)
+            self.each += single.each
+            once -= single.each if single in known else single.each + single.price
+            known.add(single)
+            self.worth = once > 0
+            if not self.worth:
+                return
             self.calls.append((single, reads, compile_, t.first, len(t.specs), []))
             last |= dict.fromkeys((*reads, *t.outs), i)
         for slot, i in last.items():
             if slot not in path.outputs:
                 self.calls[i][-1].append(slot)
-        singles = [c[0] for c in self.calls]
-        self.cost = sum(s.price for s in set(singles))
-        self.each = sum(s.each for s in singles)
 
     def __call__(self, *args):
         env = {**self.fixed, **dict(zip(self.order, args, strict=False))}

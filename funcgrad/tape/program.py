@@ -108,9 +108,9 @@ def lower_alone(
     p.hosts = []
     constants = {slot: (kind, const, dtype) for slot, kind, const, dtype in scalars if const is not VARIED}
     lowering = (_traced, options_of(steps), settings())
-    p.call = OneByOne(path, p.order, _dtyped(p, scalars), p.outputs, constants, lowering, left, worn)
+    p.call = OneByOne(path, p.order, _dtyped(p, scalars), p.outputs, constants, lowering, once, left, worn)
     p.seconds = time.perf_counter() - start
-    return p if p.call.cost + p.call.each < once else None
+    return p if p.call.worth else None
 
 
 def _dtyped(p: Program, scalars: list) -> list[list[tuple]]:
